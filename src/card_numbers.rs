@@ -1,0 +1,177 @@
+//! Payment card numbers are taken out of every text before it goes anywhere.
+
+/// What stands in place of a card number.
+const MASK: &str = "[card number]";
+
+/// How many digits a card number has (ISO/IEC 7812 and what the schemes issue).
+const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+
+/// Replaces every card number in `text` by `[card number]`: 13 to 19 digits, with or without spaces and dashes between
+/// them, whose Luhn check digit holds.
+///
+/// Digits are taken in the groups in which they were written, so that a card number is found beside its security code
+/// or after a phone number; a card number is never looked for inside a longer group, where chance finds one in ten.
+pub fn mask(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = Cursor::new(text);
+    while let Some((before, groups)) = rest.next_groups() {
+        masked.push_str(before);
+        mask_groups(&groups, &mut masked);
+    }
+    masked.push_str(rest.0);
+    masked
+}
+
+/// Digits that were written together, and the spaces and dashes after them.
+struct Group<'a> {
+    digits: &'a str,
+    gap: &'a str,
+}
+
+struct Cursor<'a>(&'a str);
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The text before the next digit, and the digit groups that follow with nothing but spaces and dashes between them.
+    fn next_groups(&mut self) -> Option<(&'a str, Vec<Group<'a>>)> {
+        let before = self.take_while(|c| !c.is_ascii_digit());
+        let mut groups = Vec::new();
+        loop {
+            let digits = self.take_while(|c| c.is_ascii_digit());
+            if digits.is_empty() {
+                break;
+            }
+            let gap = self.take_while(is_gap);
+            groups.push(Group { digits, gap });
+        }
+        if groups.is_empty() {
+            self.0 = before;
+            return None;
+        }
+        Some((before, groups))
+    }
+
+    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
+        let end = self.0.find(|c| !wanted(c)).unwrap_or(self.0.len());
+        let (taken, rest) = self.0.split_at_checked(end).unwrap_or((self.0, ""));
+        self.0 = rest;
+        taken
+    }
+}
+
+/// Spaces and dashes, as people type them and as word processors replace them.
+fn is_gap(c: char) -> bool {
+    matches!(c, ' ' | '-' | '\t' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// Copies `groups`, with every run of them that makes a card number replaced; the longest run first.
+fn mask_groups(groups: &[Group<'_>], masked: &mut String) {
+    let mut rest = groups;
+    while let [first, tail @ ..] = rest {
+        match longest_card_number(rest) {
+            Some((card, after)) => {
+                masked.push_str(MASK);
+                masked.push_str(card.last().map_or("", |group| group.gap));
+                rest = after;
+            }
+            None => {
+                masked.push_str(first.digits);
+                masked.push_str(first.gap);
+                rest = tail;
+            }
+        }
+    }
+}
+
+/// The longest run of groups from the first on that makes a card number, and the groups after it.
+fn longest_card_number<'a, 'b>(groups: &'b [Group<'a>]) -> Option<(&'b [Group<'a>], &'b [Group<'a>])> {
+    // Each group has a digit, so no run longer than the longest card number needs a look.
+    (1..=groups.len().min(*DIGITS.end()))
+        .rev()
+        .filter_map(|count| groups.split_at_checked(count))
+        .find(|(run, _)| is_card_number(run))
+}
+
+fn is_card_number(run: &[Group<'_>]) -> bool {
+    DIGITS.contains(&run.iter().map(|group| group.digits.len()).sum())
+        && luhn_holds(run.iter().flat_map(|group| group.digits.bytes()))
+}
+
+/// The check of ISO/IEC 7812-1, annex B: from the right, every second digit counts twice.
+fn luhn_holds(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
+    let sum: u32 = digits
+        .rev()
+        .map(|digit| u32::from(digit - b'0'))
+        .enumerate()
+        .map(|(place, digit)| match (place % 2, digit) {
+            (0, digit) => digit,
+            (_, digit @ 0..5) => digit * 2,
+            (_, digit) => digit * 2 - 9,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_card_number_is_masked_however_it_was_written() {
+        for number in [
+            "4111111111111111",
+            "4111 1111 1111 1111",
+            "4111-1111-1111-1111",
+            "4111 – 1111 – 1111 – 1111",
+            "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+            "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            "378282246310005",
+            "4222222222222",
+            "6304000000000000000",
+        ] {
+            assert_eq!(mask(&format!("card {number}, thanks")), "card [card number], thanks", "{number}");
+        }
+    }
+
+    #[test]
+    fn a_card_number_is_found_beside_other_numbers() {
+        assert_eq!(mask("4111 1111 1111 1111 123"), "[card number] 123");
+        assert_eq!(mask("call 5551234 4111111111111111 12"), "call 5551234 [card number] 12");
+        assert_eq!(mask("4111111111111111 378282246310005"), "[card number] [card number]");
+        assert_eq!(mask("exp 12/27 4111111111111111/123"), "exp 12/27 [card number]/123");
+    }
+
+    #[test]
+    fn other_digits_stay_as_they_are() {
+        for text in [
+            "",
+            "no digits",
+            "order 1234567890123",
+            "4111111111111112",
+            "411111111111",
+            "99999999994111111111111111",
+            "+1 202 555 0123",
+            "Größe 42 – ok",
+        ] {
+            assert_eq!(mask(text), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn masking_never_changes_a_text_without_digits(text in "[^0-9]*") {
+            prop_assert_eq!(mask(&text), text);
+        }
+
+        #[test]
+        fn what_is_masked_holds_no_card_number_any_more(text in "[0-9 a-]{0,80}") {
+            let once = mask(&text);
+            prop_assert_eq!(mask(&once), once);
+        }
+    }
+}

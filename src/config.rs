@@ -1,0 +1,349 @@
+//! The environment variables, read once, here and nowhere else.
+//!
+//! Unset means the default. A malformed value is reported by the name of its variable and the default is used, since a
+//! function that does not start blocks calls. The API's URL is the exception: set but unusable means that nothing is
+//! sent anywhere, since the default would send a test system's callers to production.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::connect::AttributeName;
+use crate::dispatch::Action;
+use crate::sticky_calls::{ApiKey, BaseUrl};
+
+/// The longest a list of names may be, in bytes. Lambda allows 4 KB for all variables of a function together.
+const MAX_LIST_BYTES: usize = 4_096;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `STICKY_CALLS_API_URL` and `STICKY_CALLS_API_KEY`; `None` where one of them is missing or unusable.
+    pub api: Option<ApiAccess>,
+    /// `STICKY_CALLS_ACTION`: the handler that this function is pinned to.
+    pub action: Option<Action>,
+    /// `STICKY_CALLS_TIMEOUT_MS`: the flow budget.
+    pub timeout: Duration,
+    /// `STICKY_CALLS_RETURNING_THRESHOLD`: from which confidence on a caller counts as returning.
+    pub returning_threshold: Threshold,
+    /// `STICKY_CALLS_EXTERNAL_IDS`: the values that identify a customer beside the number.
+    pub external_ids: Vec<String>,
+    /// `STICKY_CALLS_VARIABLES`: the stored variables that a flow gets.
+    pub variables: Vec<Variable>,
+    /// `STICKY_CALLS_INTERNAL_NUMBERS`: numbers that are ours and not a customer's.
+    pub internal_numbers: InternalNumbers,
+}
+
+/// Where the API is, and the key to it.
+#[derive(Clone, Debug)]
+pub struct ApiAccess {
+    /// Where the API is.
+    pub url: BaseUrl,
+    /// The key, which goes there alone.
+    pub key: ApiKey,
+}
+
+/// A variable whose value could not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// The variable's name. Its value is nowhere: it may be a secret that was pasted into the wrong field.
+    pub variable: &'static str,
+    /// What would have been right, and what happens instead.
+    pub expected: &'static str,
+}
+
+impl Config {
+    /// Reads the configuration through `lookup`, which gives the value of a variable where it is set.
+    ///
+    /// What can't be used is in the second place, for the log.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<Malformed>) {
+        let mut read = Reader { lookup, malformed: Vec::new() };
+        let config = Self {
+            api: read.api_access(),
+            action: read.scalar(
+                "STICKY_CALLS_ACTION",
+                "start_call, identify, end_call or save; not pinned",
+                Action::parse,
+            ),
+            timeout: read
+                .scalar("STICKY_CALLS_TIMEOUT_MS", "a whole number from 100 to 7000; 2500 is used", timeout)
+                .unwrap_or(Duration::from_millis(2_500)),
+            returning_threshold: read
+                .scalar("STICKY_CALLS_RETURNING_THRESHOLD", "more than 0, at most 1; 0.7 is used", Threshold::parse)
+                .unwrap_or_default(),
+            external_ids: read.list(
+                "STICKY_CALLS_EXTERNAL_IDS",
+                "names of parameters or attributes, separated by commas; customer_id,email is used",
+                "customer_id,email",
+                |name| Some(name.to_owned()),
+            ),
+            variables: read.list(
+                "STICKY_CALLS_VARIABLES",
+                "names of letters, digits, - and _, separated by commas; name,tier,resolution,call_date is used",
+                "name,tier,resolution,call_date",
+                Variable::parse,
+            ),
+            internal_numbers: InternalNumbers(read.list(
+                "STICKY_CALLS_INTERNAL_NUMBERS",
+                "numbers, or their beginnings followed by *, separated by commas; no number is internal",
+                "",
+                InternalNumber::parse,
+            )),
+        };
+        (config, read.malformed)
+    }
+}
+
+struct Reader<F> {
+    lookup: F,
+    malformed: Vec<Malformed>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reader<F> {
+    fn api_access(&mut self) -> Option<ApiAccess> {
+        // A blank URL is no default either: whoever cleared it did not ask for production.
+        let url = match (self.lookup)("STICKY_CALLS_API_URL") {
+            None => Some(BaseUrl::production()),
+            Some(text) => {
+                let expected =
+                    "an https URL, or plain http to a loopback address or host.docker.internal; the API is not called";
+                self.usable("STICKY_CALLS_API_URL", expected, BaseUrl::parse(text.trim()))
+            }
+        };
+        let key = match self.not_blank("STICKY_CALLS_API_KEY") {
+            None => self.usable("STICKY_CALLS_API_KEY", "set to the API's key; the API is not called", None),
+            Some(text) => {
+                let key = ApiKey::new(SecretString::from(text));
+                self.usable("STICKY_CALLS_API_KEY", "a key that fits a header; the API is not called", key)
+            }
+        };
+        Some(ApiAccess { url: url?, key: key? })
+    }
+
+    fn scalar<T>(
+        &mut self,
+        variable: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.not_blank(variable)?;
+        self.usable(variable, expected, parse(&text))
+    }
+
+    /// A list; set but blank it is an empty one, so that a default list can be switched off.
+    fn list<T>(
+        &mut self,
+        variable: &'static str,
+        expected: &'static str,
+        default: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let parse_all = |text: &str| -> Option<Vec<T>> {
+            let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+            (text.len() <= MAX_LIST_BYTES).then(|| entries.map(&parse).collect()).flatten()
+        };
+        (self.lookup)(variable)
+            .and_then(|text| self.usable(variable, expected, parse_all(&text)))
+            .or_else(|| parse_all(default))
+            .unwrap_or_default()
+    }
+
+    fn not_blank(&self, variable: &str) -> Option<String> {
+        (self.lookup)(variable).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn usable<T>(&mut self, variable: &'static str, expected: &'static str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.malformed.push(Malformed { variable, expected });
+        }
+        value
+    }
+}
+
+fn timeout(text: &str) -> Option<Duration> {
+    let ms = text.parse().ok().filter(|ms| (100..=7_000).contains(ms))?;
+    Some(Duration::from_millis(ms))
+}
+
+/// A confidence from which on a caller counts as returning: more than 0, at most 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold(f64);
+
+impl Threshold {
+    /// Reads a threshold, or `None` where it is out of range: at 0 every stranger would be a returning caller.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.trim().parse().ok().filter(|value| *value > 0.0 && *value <= 1.0).map(Self)
+    }
+
+    /// Whether `confidence` is enough.
+    pub fn is_met_by(self, confidence: f64) -> bool {
+        confidence >= self.0
+    }
+}
+
+impl Default for Threshold {
+    /// The integration guide's 0.7.
+    fn default() -> Self {
+        Self(0.7)
+    }
+}
+
+/// A stored variable that a flow gets as `$.External.var_<name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name at the API.
+    pub name: String,
+    /// Its name in the answer.
+    pub attribute: AttributeName,
+}
+
+impl Variable {
+    fn parse(name: &str) -> Option<Self> {
+        let attribute = AttributeName::parse(&format!("var_{name}")).ok()?;
+        Some(Self { name: name.to_owned(), attribute })
+    }
+}
+
+/// Numbers that are ours: a colleague who calls, a line that forwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InternalNumbers(Vec<InternalNumber>);
+
+impl InternalNumbers {
+    /// Whether `address`, an endpoint's address as it stands, is one of them.
+    pub fn contain(&self, address: &str) -> bool {
+        self.0.iter().any(|number| match number {
+            InternalNumber::Exactly(number) => address == number,
+            InternalNumber::StartingWith(prefix) => address.starts_with(prefix),
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum InternalNumber {
+    Exactly(String),
+    StartingWith(String),
+}
+
+impl InternalNumber {
+    fn parse(text: &str) -> Option<Self> {
+        let (number, open) = text.strip_suffix('*').map_or((text, false), |prefix| (prefix, true));
+        let digits = number.strip_prefix('+').unwrap_or(number);
+        let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        valid.then(|| if open { Self::StartingWith(number.to_owned()) } else { Self::Exactly(number.to_owned()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(set: &[(&str, &str)]) -> (Config, Vec<&'static str>) {
+        let (config, malformed) =
+            Config::read(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
+        (config, malformed.iter().map(|entry| entry.variable).collect())
+    }
+
+    const KEY: (&str, &str) = ("STICKY_CALLS_API_KEY", "sk_test_1");
+
+    #[test]
+    fn unset_means_the_default() {
+        let (config, malformed) = read(&[KEY]);
+        assert_eq!(malformed, [""; 0]);
+        assert_eq!(config.api.unwrap().url, BaseUrl::production());
+        assert_eq!(config.action, None);
+        assert_eq!(config.timeout, Duration::from_millis(2_500));
+        assert_eq!(config.returning_threshold, Threshold(0.7));
+        assert_eq!(config.external_ids, ["customer_id", "email"]);
+        let names: Vec<_> = config.variables.iter().map(|variable| variable.attribute.as_str()).collect();
+        assert_eq!(names, ["var_name", "var_tier", "var_resolution", "var_call_date"]);
+        assert_eq!(config.internal_numbers, InternalNumbers::default());
+    }
+
+    #[test]
+    fn a_malformed_value_is_reported_by_name_and_the_default_is_used() {
+        for (variable, value) in [
+            ("STICKY_CALLS_ACTION", "start"),
+            ("STICKY_CALLS_TIMEOUT_MS", "99"),
+            ("STICKY_CALLS_TIMEOUT_MS", "7001"),
+            ("STICKY_CALLS_TIMEOUT_MS", "2.5"),
+            ("STICKY_CALLS_TIMEOUT_MS", "-1"),
+            ("STICKY_CALLS_RETURNING_THRESHOLD", "0"),
+            ("STICKY_CALLS_RETURNING_THRESHOLD", "1.01"),
+            ("STICKY_CALLS_RETURNING_THRESHOLD", "NaN"),
+            ("STICKY_CALLS_RETURNING_THRESHOLD", "high"),
+            ("STICKY_CALLS_VARIABLES", "name,first name"),
+            ("STICKY_CALLS_INTERNAL_NUMBERS", "+1202*,*"),
+            ("STICKY_CALLS_INTERNAL_NUMBERS", "+1202-555"),
+        ] {
+            let (config, malformed) = read(&[KEY, (variable, value)]);
+            assert_eq!(malformed, [variable], "{value}");
+            let (default, _) = read(&[KEY]);
+            assert_eq!(config.action, default.action);
+            assert_eq!(config.timeout, default.timeout);
+            assert_eq!(config.returning_threshold, default.returning_threshold);
+            assert_eq!(config.variables, default.variables);
+            assert_eq!(config.internal_numbers, default.internal_numbers);
+        }
+    }
+
+    #[test]
+    fn a_list_too_long_for_lambda_is_malformed() {
+        let long = "name,".repeat(1_000);
+        assert_eq!(read(&[KEY, ("STICKY_CALLS_VARIABLES", &long)]).1, ["STICKY_CALLS_VARIABLES"]);
+    }
+
+    #[test]
+    fn a_blank_setting_is_unset_and_a_blank_list_is_empty() {
+        let (config, malformed) = read(&[
+            KEY,
+            ("STICKY_CALLS_ACTION", ""),
+            ("STICKY_CALLS_TIMEOUT_MS", " "),
+            ("STICKY_CALLS_EXTERNAL_IDS", ""),
+            ("STICKY_CALLS_VARIABLES", " , "),
+        ]);
+        assert_eq!(malformed, [""; 0]);
+        assert_eq!(config.timeout, Duration::from_millis(2_500));
+        assert!(config.external_ids.is_empty());
+        assert!(config.variables.is_empty());
+    }
+
+    #[test]
+    fn a_url_that_is_set_but_unusable_never_becomes_production() {
+        for url in ["", " ", "http://api.stickycalls.com", "api.stickycalls.com", "ftp://localhost", "\u{fffd}"] {
+            let (config, malformed) = read(&[KEY, ("STICKY_CALLS_API_URL", url)]);
+            assert!(config.api.is_none(), "{url:?}");
+            assert_eq!(malformed, ["STICKY_CALLS_API_URL"], "{url:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_unusable_key_is_reported() {
+        for set in [&[][..], &[("STICKY_CALLS_API_KEY", " ")], &[("STICKY_CALLS_API_KEY", "sk\ntest")]] {
+            let (config, malformed) = read(set);
+            assert!(config.api.is_none());
+            assert_eq!(malformed, ["STICKY_CALLS_API_KEY"]);
+        }
+    }
+
+    #[test]
+    fn internal_numbers_are_exact_or_the_beginning_of_one() {
+        let (config, _) = read(&[KEY, ("STICKY_CALLS_INTERNAL_NUMBERS", "+12025550100, +4930*,77*")]);
+        for (address, internal) in [
+            ("+12025550100", true),
+            ("+120255501001", false),
+            ("+49301234567", true),
+            ("+4930", true),
+            ("+4940", false),
+            ("7712", true),
+            ("+7712", false),
+        ] {
+            assert_eq!(config.internal_numbers.contain(address), internal, "{address}");
+        }
+    }
+
+    #[test]
+    fn printing_the_configuration_shows_no_key() {
+        let (config, _) = read(&[("STICKY_CALLS_API_KEY", "sk_test_verysecret")]);
+        assert!(!format!("{config:?}").contains("verysecret"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Which handler an event reaches.
+
+use crate::connect::Contact;
+
+/// What a flow wants of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A call starts: identify the caller.
+    StartCall,
+    /// A call ends: save what happened.
+    EndCall,
+}
+
+impl Action {
+    /// Reads one of the four words: `start_call` or `identify`, `end_call` or `save`.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "start_call" | "identify" => Some(Self::StartCall),
+            "end_call" | "save" => Some(Self::EndCall),
+            _ => None,
+        }
+    }
+
+    /// The handler's name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StartCall => "start_call",
+            Self::EndCall => "end_call",
+        }
+    }
+}
+
+/// Where an event goes.
+#[derive(Debug)]
+pub enum Route<'a> {
+    /// A flow event, for this handler.
+    Flow(Action, Contact<'a>),
+    /// No event that we know: this handler's fallback, with `invalid_event`.
+    Unknown(Action),
+}
+
+/// Sends an event where it belongs: by what its block says, else by what the function is pinned to, else by what kind of
+/// contact it is.
+pub fn route(payload: &str, pinned: Option<Action>) -> Route<'_> {
+    let Some(contact) = Contact::from_flow_event(payload) else {
+        return Route::Unknown(pinned.unwrap_or(Action::StartCall));
+    };
+    let action = asked_for(&contact).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
+    Route::Flow(action, contact)
+}
+
+fn asked_for(contact: &Contact<'_>) -> Option<Action> {
+    let word = contact.parameter("action")?;
+    let action = Action::parse(word.trim());
+    if action.is_none() {
+        // Not its value: a parameter can hold anything.
+        tracing::warn!(contact_id = contact.contact_id(), "unknown action parameter ignored");
+    }
+    action
+}
+
+fn by_initiation_method(contact: &Contact<'_>) -> Action {
+    match contact.initiation_method().as_deref() {
+        Some("DISCONNECT") => Action::EndCall,
+        _ => Action::StartCall,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reached(payload: &str, pinned: Option<Action>) -> (&'static str, Action) {
+        match route(payload, pinned) {
+            Route::Flow(action, _) => ("flow", action),
+            Route::Unknown(action) => ("unknown", action),
+        }
+    }
+
+    fn event(action: &str, method: &str) -> String {
+        format!(
+            r#"{{"Details":{{"ContactData":{{"InitiationMethod":"{method}"}},"Parameters":{{"action":{action}}}}}}}"#
+        )
+    }
+
+    #[test]
+    fn row_1_the_block_decides() {
+        for (word, action) in [
+            ("start_call", Action::StartCall),
+            ("identify", Action::StartCall),
+            ("end_call", Action::EndCall),
+            ("save", Action::EndCall),
+        ] {
+            let asked = event(&format!("\"{word}\""), "DISCONNECT");
+            for pinned in [None, Some(Action::StartCall), Some(Action::EndCall)] {
+                assert_eq!(reached(&asked, pinned), ("flow", action), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn row_2_the_pinned_handler_where_the_block_says_nothing_usable() {
+        for action in ["null", "\"\"", "\"delete\"", "7", "{}"] {
+            assert_eq!(
+                reached(&event(action, "INBOUND"), Some(Action::EndCall)),
+                ("flow", Action::EndCall),
+                "{action}"
+            );
+            assert_eq!(reached(&event(action, "DISCONNECT"), Some(Action::StartCall)), ("flow", Action::StartCall));
+        }
+    }
+
+    #[test]
+    fn row_3_a_disconnect_flow_saves_and_row_4_everything_else_identifies() {
+        assert_eq!(reached(&event("null", "DISCONNECT"), None), ("flow", Action::EndCall));
+        for method in ["INBOUND", "TRANSFER", "API", "SOMETHING_NEW", ""] {
+            assert_eq!(reached(&event("null", method), None), ("flow", Action::StartCall), "{method}");
+        }
+    }
+
+    #[test]
+    fn row_7_what_is_no_flow_event_gets_the_pinned_handlers_fallback() {
+        for payload in ["null", "[]", "{}", "", "\u{0}", r#"{"Records":[]}"#] {
+            assert_eq!(reached(payload, None), ("unknown", Action::StartCall), "{payload:?}");
+            assert_eq!(reached(payload, Some(Action::EndCall)), ("unknown", Action::EndCall), "{payload:?}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Lenient reading of JSON that others wrote: events from Connect, answers from the API.
+//!
+//! Either side may leave a value out, send `null`, or send another type than documented, and one odd value must not
+//! cost the others. So nothing is deserialised whole: an [`Object`] keeps its values as raw text and looks at one only
+//! when it is asked for. Raw text is skipped without recursion, which makes any depth of nesting safe, and numbers keep
+//! all their digits.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde_json::value::RawValue;
+
+/// A JSON object. Where a key is repeated the last value holds, as in JavaScript.
+#[derive(Clone, Debug, Default)]
+pub struct Object<'a>(BTreeMap<Text, &'a RawValue>);
+
+impl<'a> Object<'a> {
+    /// Reads one JSON object, or `None` where `json` is anything else.
+    pub fn parse(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok().map(Self)
+    }
+
+    /// The object at `key`.
+    pub fn object(&self, key: &str) -> Option<Self> {
+        Self::parse(self.raw(key)?)
+    }
+
+    /// The objects in the array at `key`; what is no object in it is passed over.
+    pub fn objects(&self, key: &str) -> Vec<Self> {
+        self.raw(key)
+            .and_then(|json| serde_json::from_str::<Vec<&'a RawValue>>(json).ok())
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|element| Self::parse(element.get()))
+            .collect()
+    }
+
+    /// The string at `key`. Half a surrogate pair in it becomes U+FFFD: a summary cut inside an emoji is still a summary.
+    pub fn text(&self, key: &str) -> Option<String> {
+        serde_json::from_str::<Text>(self.raw(key)?).ok().map(|text| text.0)
+    }
+
+    /// The string at `key`, or a number or boolean there as its text, digit for digit.
+    pub fn scalar(&self, key: &str) -> Option<String> {
+        let json = self.raw(key)?;
+        match json.as_bytes().first()? {
+            b'"' => self.text(key),
+            b't' | b'f' | b'-' | b'0'..=b'9' => Some(json.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The number at `key`.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        serde_json::from_str(self.raw(key)?).ok()
+    }
+
+    /// Every key, in alphabetical order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|key| key.0.as_str())
+    }
+
+    fn raw(&self, key: &str) -> Option<&'a str> {
+        self.0.get(key).map(|value| value.get())
+    }
+}
+
+/// A JSON string that may hold half a surrogate pair, which `String` would refuse.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Text(String);
+
+impl std::borrow::Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+
+        // Asked for bytes, serde_json hands half a surrogate pair over as it is instead of refusing it.
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_type_counts_as_absent_and_costs_no_other() {
+        let object = Object::parse(r#"{"a":[1],"b":"text","c":null,"d":{"e":"in"},"f":0.5,"g":true}"#).unwrap();
+        assert_eq!(object.text("a"), None);
+        assert_eq!(object.text("b").as_deref(), Some("text"));
+        assert_eq!(object.text("c"), None);
+        assert_eq!(object.text("f"), None);
+        assert_eq!(object.number("f"), Some(0.5));
+        assert_eq!(object.number("b"), None);
+        assert_eq!(object.scalar("g").as_deref(), Some("true"));
+        assert_eq!(object.scalar("d"), None);
+        assert_eq!(object.object("d").unwrap().text("e").as_deref(), Some("in"));
+        assert!(object.object("b").is_none());
+    }
+
+    #[test]
+    fn only_an_object_is_an_object() {
+        for json in ["null", "[]", "1", "\"{}\"", "", "{", "{} {}", "{\"a\":}"] {
+            assert!(Object::parse(json).is_none(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_all_its_digits_as_text() {
+        let object = Object::parse(r#"{"id":12345678901234567890123456789,"price":1.50,"huge":1e999}"#).unwrap();
+        assert_eq!(object.scalar("id").as_deref(), Some("12345678901234567890123456789"));
+        assert_eq!(object.scalar("price").as_deref(), Some("1.50"));
+        assert_eq!(object.number("huge"), None);
+    }
+
+    #[test]
+    fn nesting_of_any_depth_is_skipped_without_recursion() {
+        let deep = format!("{{\"deep\":{}{},\"a\":\"b\"}}", "[".repeat(500_000), "]".repeat(500_000));
+        let object = Object::parse(&deep).unwrap();
+        assert_eq!(object.text("a").as_deref(), Some("b"));
+        assert_eq!(object.text("deep"), None);
+        assert!(object.object("deep").is_none());
+        assert!(object.objects("deep").is_empty());
+    }
+
+    #[test]
+    fn half_an_emoji_costs_one_character_and_not_the_text() {
+        let object = Object::parse(r#"{"note\ud83d":"sad \ud83d","ok":"\ud83d\ude00"}"#).unwrap();
+        assert!(object.text("note\u{fffd}\u{fffd}\u{fffd}").unwrap().starts_with("sad \u{fffd}"));
+        assert_eq!(object.text("ok").as_deref(), Some("\u{1f600}"));
+    }
+
+    #[test]
+    fn of_a_repeated_key_the_last_value_holds() {
+        assert_eq!(Object::parse(r#"{"a":"1","a":"2"}"#).unwrap().text("a").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn objects_in_an_array_are_found_between_other_things() {
+        let object = Object::parse(r#"{"list":[1,{"a":"1"},null,"x",{"a":"2"}],"none":{}}"#).unwrap();
+        let found: Vec<_> = object.objects("list").iter().filter_map(|element| element.text("a")).collect();
+        assert_eq!(found, ["1", "2"]);
+        assert!(object.objects("none").is_empty());
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a caller was not looked up, or a summary not delivered.
+
+/// The closed list of codes; the same word in `lookup_reason`, in `error` and in the logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Nothing to recognise the caller by: no number in E.164, no external id, no `customer_ref`.
+    NoIdentity,
+    /// The number is one of ours (`STICKY_CALLS_INTERNAL_NUMBERS`).
+    InternalNumber,
+    /// The contact continues another one or was placed by us; it is no new call.
+    NotInbound,
+    /// The contact carries `sticky_calls_opt_out` = `true`.
+    OptedOut,
+    /// No flow event, or no usable `call_id` in it.
+    InvalidEvent,
+    /// The API's URL or key is missing or unusable.
+    Misconfigured,
+    /// The API did not answer within the budget.
+    Timeout,
+    /// Refused, reset, DNS, TLS, or a body that ends early.
+    Network,
+    /// No JSON object, over the size cap, or a 2xx/3xx that is neither 200 nor 201.
+    InvalidResponse,
+    /// 401 or 403: the key is wrong or revoked.
+    Unauthorized,
+    /// 402: credits or quota are used up.
+    QuotaExhausted,
+    /// 409: this `call_id` was used before.
+    Conflict,
+    /// 429.
+    RateLimited,
+    /// Every other 4xx.
+    Rejected,
+    /// 5xx.
+    ServerError,
+    /// A panic of ours, caught.
+    Internal,
+}
+
+impl Reason {
+    /// The code, as flows, logs and the README write it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoIdentity => "no_identity",
+            Self::InternalNumber => "internal_number",
+            Self::NotInbound => "not_inbound",
+            Self::OptedOut => "opted_out",
+            Self::InvalidEvent => "invalid_event",
+            Self::Misconfigured => "misconfigured",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::InvalidResponse => "invalid_response",
+            Self::Unauthorized => "unauthorized",
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::Conflict => "conflict",
+            Self::RateLimited => "rate_limited",
+            Self::Rejected => "rejected",
+            Self::ServerError => "server_error",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether the cause stays until an operator does something about it: these are logged as errors.
+    pub fn needs_an_operator(self) -> bool {
+        matches!(self, Self::Misconfigured | Self::Unauthorized | Self::QuotaExhausted | Self::Internal)
+    }
+}

@@ -1,0 +1,113 @@
+//! Where the API is, and the key to it.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The API's address, without a slash at its end; the only seam that tests and local runs have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+impl BaseUrl {
+    /// `https://api.stickycalls.com`.
+    pub fn production() -> Self {
+        Self("https://api.stickycalls.com".to_owned())
+    }
+
+    /// Takes an https URL; plain http only to a loopback address or to `host.docker.internal`, where a container finds
+    /// its host. `None` for everything else: the key would travel in clear, or elsewhere than to the API.
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let host = url.host_str()?;
+        let safe = match url.scheme() {
+            "https" => true,
+            "http" => is_this_machine(host),
+            _ => false,
+        };
+        let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        (safe && plain && url.fragment().is_none()).then(|| Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    /// The address as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    matches!(host, "localhost" | "host.docker.internal")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The API's key. It is shown to nothing but the API: not to `Debug`, not to a log.
+#[derive(Clone, Debug)]
+pub struct ApiKey(SecretString);
+
+impl ApiKey {
+    /// Takes a key, or `None` where it would not fit a header. Its form is the API's business.
+    pub fn new(secret: SecretString) -> Option<Self> {
+        let key = Self(secret);
+        key.authorization().is_some().then_some(key)
+    }
+
+    /// The `Authorization` header, marked sensitive; the one place where the key is exposed.
+    pub(super) fn authorization(&self) -> Option<HeaderValue> {
+        let mut header = HeaderValue::from_str(&format!("Bearer {}", self.0.expose_secret())).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_is_taken_and_plain_http_only_on_this_machine() {
+        for url in [
+            "https://api.stickycalls.com",
+            "https://gateway.example.com:8443/sticky/",
+            "http://127.0.0.1:8080",
+            "http://127.8.8.8",
+            "http://[::1]:8080/",
+            "http://localhost:3000",
+            "http://host.docker.internal:8080",
+        ] {
+            let base = BaseUrl::parse(url).unwrap();
+            assert_eq!(base.as_str(), url.trim_end_matches('/'));
+        }
+    }
+
+    #[test]
+    fn an_address_that_would_give_the_key_away_is_refused() {
+        for url in [
+            "http://api.stickycalls.com",
+            "http://10.0.0.1",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "http://host.docker.internal.example.com",
+            "https://user:password@api.stickycalls.com",
+            "https://api.stickycalls.com?to=elsewhere",
+            "https://api.stickycalls.com#top",
+            "ftp://localhost",
+            "file:///etc/passwd",
+            "https://",
+            "api.stickycalls.com",
+            "localhost:8080",
+            "",
+        ] {
+            assert_eq!(BaseUrl::parse(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_marked_sensitive_and_debug_shows_no_key() {
+        let key = ApiKey::new(SecretString::from("sk_test_verysecret")).unwrap();
+        assert!(key.authorization().unwrap().is_sensitive());
+        assert!(!format!("{key:?} {:?}", key.authorization()).contains("verysecret"));
+        assert!(ApiKey::new(SecretString::from("sk\r\nX-Evil: 1")).is_none());
+    }
+}

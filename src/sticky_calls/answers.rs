@@ -1,0 +1,188 @@
+//! What the API answers to a start. (Of an end's answer only the status counts.)
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::json::Object;
+
+/// The API's answer to `POST /v1/calls/start`, as far as it is usable: any field may be missing, `null` or of the wrong
+/// type. The default is what is known of nobody.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartAnswer {
+    /// The customer's reference, opaque. A new caller gets a fresh one, so having one does not mean returning.
+    pub customer_ref: Option<String>,
+    /// When the call started, RFC 3339.
+    pub call_start: Option<String>,
+    /// How sure the API is, from 0 to 1. For a new caller it sends 0, on some pages `null`.
+    pub confidence: f64,
+    /// The confidence in a word: `very_high`, `high`, `medium` or `low`.
+    pub level: Option<&'static str>,
+    /// What the API would do with the match.
+    pub recommendation: Recommendation,
+    /// What is still open; only intents with a usable name.
+    pub open_intents: Vec<OpenIntent>,
+    /// What earlier calls left, by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What the API would do with a match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recommendation {
+    /// Take it for the same customer.
+    Reuse,
+    /// Ask first.
+    Confirm,
+    /// Take it for nobody known.
+    #[default]
+    Ignore,
+}
+
+impl Recommendation {
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reuse => "reuse",
+            Self::Confirm => "confirm",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Reuse, Self::Confirm, Self::Ignore].into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+/// Something that an earlier call left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIntent {
+    /// Its name: `billing_issue`, …
+    pub name: String,
+    /// Its status, as the API says it.
+    pub status: Option<String>,
+    /// How often the customer called about it.
+    pub attempts: u64,
+}
+
+impl StartAnswer {
+    /// Reads an answer's body, or `None` where it is no JSON object.
+    pub fn parse(body: &str) -> Option<Self> {
+        let answer = Object::parse(body)?;
+        let identity = answer.object("identity").unwrap_or_default();
+        Some(Self {
+            customer_ref: answer.text("customer_ref"),
+            call_start: answer.text("call_start").filter(|text| text.parse::<Timestamp>().is_ok()),
+            confidence: identity.number("confidence").map_or(0.0, |confidence| confidence.clamp(0.0, 1.0)),
+            level: identity.text("level").and_then(|word| level(&word)),
+            recommendation: identity
+                .text("recommendation")
+                .and_then(|word| Recommendation::parse(&word))
+                .unwrap_or_default(),
+            open_intents: answer.objects("open_intents").iter().filter_map(open_intent).collect(),
+            variables: answer.object("variables").map(|all| variables(&all)).unwrap_or_default(),
+        })
+    }
+}
+
+fn level(word: &str) -> Option<&'static str> {
+    ["very_high", "high", "medium", "low"].into_iter().find(|known| *known == word)
+}
+
+fn open_intent(entry: &Object<'_>) -> Option<OpenIntent> {
+    let name = entry.text("intent").filter(|name| !name.trim().is_empty())?;
+    // A count that came as 2.0 is 2; a cast of a float ends at the integer's bounds.
+    let attempts = entry.number("attempt_count").unwrap_or_default() as u64;
+    Some(OpenIntent { name, status: entry.text("status"), attempts })
+}
+
+/// Variables are written as plain strings and read back as `{"value": …, "source": …, "ttl_seconds": …}`; a bare string
+/// is taken too.
+fn variables(all: &Object<'_>) -> BTreeMap<String, String> {
+    all.keys()
+        .filter_map(|name| {
+            let value = all.text(name).or_else(|| all.object(name)?.text("value"))?;
+            Some((name.to_owned(), value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sample of the vendor's API documentation, `POST /v1/calls/start`.
+    const KNOWN: &str = r#"{"call_id":"call_001","customer_ref":"a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+        "call_start":"2026-02-07T10:30:00.000Z",
+        "identity":{"confidence":0.9,"level":"very_high","sources":["ani:mobile","external_id","recency:1day"],"recommendation":"reuse"},
+        "open_intents":[{"intent":"refund_request","status":"open","attempt_count":2}],
+        "variables":{"name":{"value":"John Doe","source":null,"ttl_seconds":2592000}}}"#;
+
+    #[test]
+    fn the_vendors_sample_is_read_whole() {
+        let answer = StartAnswer::parse(KNOWN).unwrap();
+        assert_eq!(answer.customer_ref.as_deref(), Some("a1b2c3d4-e5f6-7890-abcd-ef1234567890"));
+        assert_eq!(answer.call_start.as_deref(), Some("2026-02-07T10:30:00.000Z"));
+        assert_eq!(answer.confidence, 0.9);
+        assert_eq!(answer.level, Some("very_high"));
+        assert_eq!(answer.recommendation, Recommendation::Reuse);
+        let refund = OpenIntent { name: "refund_request".to_owned(), status: Some("open".to_owned()), attempts: 2 };
+        assert_eq!(answer.open_intents, [refund]);
+        assert_eq!(answer.variables["name"], "John Doe");
+    }
+
+    #[test]
+    fn a_new_caller_has_a_reference_and_a_confidence_of_zero() {
+        for confidence in ["0", "null"] {
+            let body = format!(
+                r#"{{"customer_ref":"cust_1","identity":{{"confidence":{confidence},"level":"low","sources":[],"recommendation":"ignore"}},"open_intents":[],"variables":{{}}}}"#
+            );
+            let answer = StartAnswer::parse(&body).unwrap();
+            let nobody =
+                StartAnswer { customer_ref: Some("cust_1".to_owned()), level: Some("low"), ..Default::default() };
+            assert_eq!(answer, nobody);
+        }
+    }
+
+    #[test]
+    fn an_empty_object_is_an_answer_about_nobody() {
+        assert_eq!(StartAnswer::parse("{}").unwrap(), StartAnswer::default());
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_answer() {
+        for body in ["", "null", "[]", "\"ok\"", "<html></html>", "{\"a\":1"] {
+            assert_eq!(StartAnswer::parse(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn fields_of_the_wrong_type_cost_only_themselves() {
+        let body = r#"{"customer_ref":7,"call_start":"yesterday",
+            "identity":{"confidence":"0.9","level":"extreme","recommendation":null},
+            "open_intents":[{"intent":""},{"intent":7},"refund",{"intent":"billing_issue","status":1,"attempt_count":"2"},
+                {"intent":"escalation","attempt_count":-3},{"intent":"x","attempt_count":2.0}],
+            "variables":{"name":"Jane","tier":{"value":1},"a":null,"b":{"source":"x"},"resolution":{"value":"ok"}}}"#;
+        let answer = StartAnswer::parse(body).unwrap();
+        assert_eq!(answer.customer_ref, None);
+        assert_eq!(answer.call_start, None);
+        assert_eq!(answer.confidence, 0.0);
+        assert_eq!(answer.level, None);
+        assert_eq!(answer.recommendation, Recommendation::Ignore);
+        let intents: Vec<_> =
+            answer.open_intents.iter().map(|intent| (intent.name.as_str(), intent.attempts)).collect();
+        assert_eq!(intents, [("billing_issue", 0), ("escalation", 0), ("x", 2)]);
+        assert_eq!(
+            answer.variables.into_iter().collect::<Vec<_>>(),
+            [("name".to_owned(), "Jane".to_owned()), ("resolution".to_owned(), "ok".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_confidence_out_of_range_is_clamped() {
+        let confidence =
+            |text: &str| StartAnswer::parse(&format!(r#"{{"identity":{{"confidence":{text}}}}}"#)).unwrap().confidence;
+        assert_eq!(confidence("1.7"), 1.0);
+        assert_eq!(confidence("-0.2"), 0.0);
+        assert_eq!(confidence("1e999"), 0.0);
+    }
+}

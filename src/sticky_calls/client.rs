@@ -1,0 +1,208 @@
+//! The client of the Sticky Calls API.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use rustls::{ClientConfig, RootCertStore};
+use serde::Serialize;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::first_connection::FirstConnection;
+use super::retry::{Retry, retry_after};
+use super::{ApiKey, BaseUrl, EndRequest, Error, StartAnswer, StartRequest};
+use crate::json::Object;
+
+/// The longest that connecting may take: DNS, TCP and TLS together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest that the function's start waits for its first connection. A caller may be waiting behind it, whose flow
+/// block gives up 3 s after it asked, with a budget of 2.5 s still to come.
+const FIRST_CONNECTION_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// How long an unused connection is worth keeping. Lambda freezes the function between calls, so nobody notices when
+/// the other side hangs up; servers and gateways do that after 60 s or more.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+
+/// The largest answer that is read. More is no answer of this API's.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+
+/// A call to the API: what came of it, and what it took.
+#[derive(Debug)]
+pub struct Call<T> {
+    /// What the API answered.
+    pub result: Result<T, Error>,
+    /// What it took.
+    pub effort: Effort,
+}
+
+/// What a call to the API took, retry and waits included.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// How often the API was asked.
+    pub attempts: u32,
+    /// The time from the first attempt's beginning to the last one's end.
+    pub latency: Duration,
+}
+
+/// The client: built once, used for every call of an execution environment.
+pub struct Client {
+    http: reqwest::Client,
+    opener: reqwest::Client,
+    start_url: Url,
+    end_url: Url,
+}
+
+/// The client could not be built.
+#[derive(Debug)]
+pub struct BuildError(String);
+
+impl std::fmt::Display for BuildError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+impl From<reqwest::Error> for BuildError {
+    fn from(error: reqwest::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<rustls::Error> for BuildError {
+    fn from(error: rustls::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Client {
+    /// Builds the client for the API at `url`, with `key`. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// Where TLS can't be set up or the address is none.
+    pub fn new(url: &BaseUrl, key: &ApiKey) -> Result<Self, BuildError> {
+        let endpoint = |path| {
+            let text = format!("{}{path}", url.as_str());
+            Url::parse(&text).map_err(|_| BuildError("the API's URL is no URL".to_owned()))
+        };
+        let authorization = key.authorization().ok_or_else(|| BuildError("the key fits no header".to_owned()))?;
+        let tls = tls()?;
+        let first = FirstConnection::new(MAX_IDLE);
+        Ok(Self {
+            http: http(tls.clone())
+                .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
+                .connector_layer(first.taker())
+                .build()?,
+            opener: http(tls).connector_layer(first.keeper()).build()?,
+            start_url: endpoint("/v1/calls/start")?,
+            end_url: endpoint("/v1/calls/end")?,
+        })
+    }
+
+    /// Opens the connection that the first call will use, for as long as the function's start can wait. Nothing is sent
+    /// over it, and where it fails the first call opens its own.
+    pub async fn open_first_connection(&self) {
+        // The opener never gets its connection, so its request never leaves and its answer is always an error.
+        let _ = timeout(FIRST_CONNECTION_TIMEOUT, self.opener.get(self.start_url.clone()).send()).await;
+    }
+
+    /// `POST /v1/calls/start`: asks who is calling, and is done before `deadline`.
+    pub async fn start_call(&self, request: &StartRequest, deadline: Instant) -> Call<StartAnswer> {
+        self.call(&self.start_url, request, StartAnswer::parse, deadline).await
+    }
+
+    /// `POST /v1/calls/end`: saves what happened, and is done before `deadline`.
+    pub async fn end_call(&self, request: &EndRequest, deadline: Instant) -> Call<()> {
+        self.call(&self.end_url, request, |body| Object::parse(body).map(|_| ()), deadline).await
+    }
+
+    async fn call<T>(
+        &self,
+        url: &Url,
+        request: &impl Serialize,
+        read: fn(&str) -> Option<T>,
+        deadline: Instant,
+    ) -> Call<T> {
+        let began = Instant::now();
+        let mut retry = Retry::once_before(deadline);
+        let mut attempts = 0;
+        let result = loop {
+            // With no time left nothing is sent: a save whose answer nobody waits for would be reported as failed.
+            if Instant::now() >= deadline {
+                break Err(Error::Timeout);
+            }
+            attempts += 1;
+            let attempt = timeout_at(deadline, self.attempt(url, request, read)).await;
+            let error = match attempt.unwrap_or(Err(Error::Timeout)) {
+                Ok(answer) => break Ok(answer),
+                Err(error) => error,
+            };
+            let Some(wait) = retry.wait_after(&error) else { break Err(error) };
+            tracing::debug!(reason = error.reason().code(), detail = %error, wait_ms = wait.as_millis(), "trying again");
+            sleep(wait).await;
+        };
+        Call { result, effort: Effort { attempts, latency: began.elapsed() } }
+    }
+
+    async fn attempt<T>(&self, url: &Url, request: &impl Serialize, read: fn(&str) -> Option<T>) -> Result<T, Error> {
+        let response = self.http.post(url.clone()).json(request).send().await?;
+        match response.status() {
+            StatusCode::OK | StatusCode::CREATED => {
+                let body = body(response).await?;
+                let body = std::str::from_utf8(&body).ok();
+                body.and_then(read).ok_or(Error::InvalidResponse { detail: "the answer is no JSON object" })
+            }
+            status if status.is_client_error() || status.is_server_error() => {
+                let header = response.headers().get(RETRY_AFTER);
+                let retry_after = header.and_then(|header| retry_after(header, SystemTime::now()));
+                Err(Error::Status { status, retry_after })
+            }
+            _ => Err(Error::InvalidResponse { detail: "the status is neither an answer nor a refusal" }),
+        }
+    }
+}
+
+/// What both clients share: no redirects and no proxy, so that the key goes to the API alone; no retries of their own,
+/// so that `retry` decides; at most one idle connection, so that a retry after a dead one gets a fresh one.
+fn http(tls: ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(MAX_IDLE)
+        .pool_max_idle_per_host(1)
+}
+
+/// TLS by rustls on ring, with Mozilla's roots built in: no file is read and no platform code is asked.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// Reads an answer's body, and refuses one over [`MAX_ANSWER_BYTES`] as soon as it shows.
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Error> {
+    let too_large = Error::InvalidResponse { detail: "the answer is too large" };
+    if response.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
+        return Err(too_large);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(too_large);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,112 @@
+//! How a call to the API fails.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use crate::reason::Reason;
+
+/// Why the API did not take a request or gave no usable answer.
+///
+/// It never holds a body: the API's may echo personal data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No answer, or not the whole of it, before the deadline; or no connection within its second.
+    Timeout,
+    /// No connection, or one that broke: refused, reset, DNS, TLS, cut body.
+    Network {
+        /// What the network said.
+        detail: String,
+    },
+    /// An answer that is none.
+    InvalidResponse {
+        /// What is wrong with it.
+        detail: &'static str,
+    },
+    /// A status that says no.
+    Status {
+        /// The status: 4xx or 5xx.
+        status: StatusCode,
+        /// How long the API asks to wait before the next try.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Error {
+    /// The code of the closed list.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Timeout => Reason::Timeout,
+            Self::Network { .. } => Reason::Network,
+            Self::InvalidResponse { .. } => Reason::InvalidResponse,
+            Self::Status { status, .. } => match status.as_u16() {
+                401 | 403 => Reason::Unauthorized,
+                402 => Reason::QuotaExhausted,
+                409 => Reason::Conflict,
+                429 => Reason::RateLimited,
+                400..500 => Reason::Rejected,
+                _ => Reason::ServerError,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Network { detail } => f.write_str(detail),
+            Self::InvalidResponse { detail } => f.write_str(detail),
+            Self::Status { status, .. } => write!(f, "the API answered {}", status.as_u16()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Timeout;
+        }
+        // The innermost cause says it best ("Connection refused"); the outer ones repeat it around the URL.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let detail = if error.source().is_some() { cause.to_string() } else { "the connection failed".to_owned() };
+        Self::Network { detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_that_says_no_has_its_code() {
+        for (status, code) in [
+            (400, "rejected"),
+            (401, "unauthorized"),
+            (402, "quota_exhausted"),
+            (403, "unauthorized"),
+            (404, "rejected"),
+            (408, "rejected"),
+            (409, "conflict"),
+            (413, "rejected"),
+            (422, "rejected"),
+            (429, "rate_limited"),
+            (499, "rejected"),
+            (500, "server_error"),
+            (502, "server_error"),
+            (503, "server_error"),
+            (504, "server_error"),
+            (599, "server_error"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(Error::Status { status, retry_after: None }.reason().code(), code, "{status}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The connection that is opened while the function starts, and waits for the first call.
+//!
+//! Lambda gives a function more CPU while it starts than afterwards, and nobody waits on the line then: the place for
+//! DNS, TCP and the TLS handshake. The client has no call for "connect and send nothing", and any request would reach
+//! the API, perhaps as an error in its log or a credit on the bill. So one client is built to fail on purpose: its
+//! connector puts the finished connection here instead of handing it over, and the other client's connector takes it
+//! from here when it wants its first.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Layer, Service};
+
+/// A place for one connection, which is worth nothing once it is older than `max_age`.
+///
+/// `C` is the client's own type of a connection, which has no name outside of it.
+pub(super) struct FirstConnection<C> {
+    kept: Arc<Mutex<Option<(C, Instant)>>>,
+    max_age: Duration,
+}
+
+impl<C> FirstConnection<C> {
+    pub(super) fn new(max_age: Duration) -> Self {
+        Self { kept: Arc::default(), max_age }
+    }
+
+    /// For the client that opens the connection and never gets it.
+    pub(super) fn keeper(&self) -> ConnectorLayer<C> {
+        ConnectorLayer { first: self.clone(), role: Role::Keep }
+    }
+
+    /// For the client that makes the calls.
+    pub(super) fn taker(&self) -> ConnectorLayer<C> {
+        ConnectorLayer { first: self.clone(), role: Role::Take }
+    }
+
+    fn keep(&self, connection: C) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((connection, Instant::now()));
+    }
+
+    fn take(&self) -> Option<C> {
+        let (connection, since) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (since.elapsed() < self.max_age).then_some(connection)
+    }
+}
+
+// Not derived: a derive would ask for `C: Clone`.
+impl<C> Clone for FirstConnection<C> {
+    fn clone(&self) -> Self {
+        Self { kept: Arc::clone(&self.kept), max_age: self.max_age }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Keep,
+    Take,
+}
+
+/// Puts a [`Connector`] around the connector of a client.
+pub(super) struct ConnectorLayer<C> {
+    first: FirstConnection<C>,
+    role: Role,
+}
+
+impl<C> Clone for ConnectorLayer<C> {
+    fn clone(&self) -> Self {
+        Self { first: self.first.clone(), role: self.role }
+    }
+}
+
+impl<R, C> Layer<BoxCloneSyncService<R, C, BoxError>> for ConnectorLayer<C> {
+    type Service = Connector<R, C>;
+
+    fn layer(&self, inner: BoxCloneSyncService<R, C, BoxError>) -> Connector<R, C> {
+        Connector { inner, first: self.first.clone(), role: self.role }
+    }
+}
+
+/// A connector that keeps the connection it opens, or takes the one that was kept.
+pub(super) struct Connector<R, C> {
+    inner: BoxCloneSyncService<R, C, BoxError>,
+    first: FirstConnection<C>,
+    role: Role,
+}
+
+impl<R, C> Clone for Connector<R, C> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), first: self.first.clone(), role: self.role }
+    }
+}
+
+impl<R, C: Send + 'static> Service<R> for Connector<R, C> {
+    type Response = C;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, target: R) -> Self::Future {
+        match self.role {
+            Role::Keep => {
+                let connecting = self.inner.call(target);
+                let first = self.first.clone();
+                Box::pin(async move {
+                    first.keep(connecting.await?);
+                    Err("the connection is kept for the first call".into())
+                })
+            }
+            Role::Take => match self.first.take() {
+                Some(connection) => Box::pin(std::future::ready(Ok(connection))),
+                None => Box::pin(self.inner.call(target)),
+            },
+        }
+    }
+}

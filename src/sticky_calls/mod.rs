@@ -1,0 +1,21 @@
+//! The Sticky Calls API's edge: two calls, what they send, what they answer, how they fail.
+//!
+//! - [`Client`]: `POST /v1/calls/start` and `POST /v1/calls/end`, within a deadline
+//! - `retry`: which failures are tried again, and when
+//! - `first_connection`: the connection that is opened while the function starts
+//! - [`StartRequest`], [`EndRequest`], [`StartAnswer`]: the API's own terms
+//! - [`Error`]: what a status or a fault means
+
+mod access;
+mod answers;
+mod client;
+mod error;
+mod first_connection;
+mod requests;
+mod retry;
+
+pub use access::{ApiKey, BaseUrl};
+pub use answers::{OpenIntent, Recommendation, StartAnswer};
+pub use client::{Call, Client, Effort};
+pub use error::Error;
+pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, StartRequest, Telco};

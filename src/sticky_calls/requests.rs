@@ -1,0 +1,118 @@
+//! What the two calls send.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// `POST /v1/calls/start`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StartRequest {
+    /// Unique for the call, at most 128 characters.
+    pub call_id: String,
+    /// Who it could be; at least one hint beside `dnis`, else the API answers 400.
+    pub identity_hints: IdentityHints,
+    /// What is known of the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telco: Option<Telco>,
+}
+
+/// By what the API may recognise a customer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct IdentityHints {
+    /// The caller's number, E.164.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ani: Option<String>,
+    /// The number that was called, E.164. It identifies nobody by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dnis: Option<String>,
+    /// Ids of this one customer, the same on every call: CRM id, account number, e-mail address, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub external_ids: BTreeMap<String, String>,
+    /// The reference that the API gave earlier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_ref: Option<String>,
+}
+
+impl IdentityHints {
+    /// Whether they could identify somebody.
+    pub fn are_usable(&self) -> bool {
+        self.ani.is_some() || self.customer_ref.is_some() || !self.external_ids.is_empty()
+    }
+}
+
+/// What is known of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Telco {
+    /// The kind of line.
+    pub line_type: LineType,
+}
+
+/// The kinds of line that the API knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineType {
+    /// A mobile phone; it says more about who is calling than the others.
+    Mobile,
+    /// A landline.
+    Landline,
+    /// A line over the internet.
+    Voip,
+    /// Looked up, but not known.
+    Unknown,
+}
+
+impl LineType {
+    /// Reads one of the API's four words.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "mobile" => Some(Self::Mobile),
+            "landline" => Some(Self::Landline),
+            "voip" => Some(Self::Voip),
+            "unknown" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+
+/// `POST /v1/calls/end`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EndRequest {
+    /// The `call_id` of the call's start.
+    pub call_id: String,
+    /// The reference that the start gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_ref: Option<String>,
+    /// In place of a `customer_ref`: the API then matches or creates the customer ("standalone end").
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_hints: Option<IdentityHints>,
+    /// What the customer wanted.
+    pub intent: String,
+    /// What became of it.
+    pub intent_status: IntentStatus,
+    /// What the next call shall know; plain strings, though the API gives them back as objects.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What became of an intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IntentStatus {
+    /// Somebody still has to look after it.
+    Open,
+    /// Done.
+    Resolved,
+    /// The customer gave up.
+    Abandoned,
+}
+
+impl IntentStatus {
+    /// Reads one of the API's three words, in any case.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "open" => Some(Self::Open),
+            "resolved" => Some(Self::Resolved),
+            "abandoned" => Some(Self::Abandoned),
+            _ => None,
+        }
+    }
+}

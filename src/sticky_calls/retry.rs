@@ -1,0 +1,137 @@
+//! Which failures are tried again, and when.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::HeaderValue;
+use tokio::time::Instant;
+
+use super::Error;
+use crate::reason::Reason;
+
+/// The pause before trying again after a 5xx; the API's error page asks for a back-off.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What must be left for the second try, so that it has a chance to be answered.
+const LEAST_FOR_A_TRY: Duration = Duration::from_millis(100);
+
+/// A retry that is still to be had: one, and only before the deadline.
+#[derive(Debug)]
+pub(super) struct Retry {
+    deadline: Instant,
+    left: u32,
+}
+
+impl Retry {
+    pub(super) fn once_before(deadline: Instant) -> Self {
+        Self { deadline, left: 1 }
+    }
+
+    /// How long to wait before trying again after `error`, or `None` where that is of no use or there is no time.
+    ///
+    /// Tried again: a connection that failed or broke, at once; 5xx; and 429 where it says how long to wait. Not a
+    /// time-out, which has used up the caller's patience; nor what would be answered the same way again.
+    pub(super) fn wait_after(&mut self, error: &Error) -> Option<Duration> {
+        let asked = match error {
+            Error::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let wait = match error.reason() {
+            Reason::Network => Duration::ZERO,
+            Reason::ServerError => asked.unwrap_or(BACK_OFF),
+            Reason::RateLimited => asked?,
+            _ => return None,
+        };
+        self.left = self.left.checked_sub(1)?;
+        let next = Instant::now().checked_add(wait)?;
+        (next + LEAST_FOR_A_TRY <= self.deadline).then_some(wait)
+    }
+}
+
+/// Reads `Retry-After`: seconds, or a date ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+/// `None` where it is neither.
+pub(super) fn retry_after(header: &HeaderValue, now: SystemTime) -> Option<Duration> {
+    let text = header.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(SystemTime::from(date).duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    fn status(status: u16, retry_after: Option<u64>) -> Error {
+        Error::Status {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: retry_after.map(Duration::from_secs),
+        }
+    }
+
+    fn wait(error: &Error, left: Duration) -> Option<Duration> {
+        Retry::once_before(Instant::now() + left).wait_after(error)
+    }
+
+    const PLENTY: Duration = Duration::from_millis(2_500);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_connection_is_tried_again_at_once_and_a_5xx_after_a_pause() {
+        let broken = Error::Network { detail: "Connection reset by peer".to_owned() };
+        assert_eq!(wait(&broken, PLENTY), Some(Duration::ZERO));
+        for code in [500, 502, 503, 504, 599] {
+            assert_eq!(wait(&status(code, None), PLENTY), Some(BACK_OFF), "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_429_is_tried_again_only_where_its_retry_after_fits() {
+        assert_eq!(wait(&status(429, Some(0)), PLENTY), Some(Duration::ZERO));
+        assert_eq!(wait(&status(429, Some(2)), PLENTY), Some(Duration::from_secs(2)));
+        assert_eq!(wait(&status(429, Some(3)), PLENTY), None);
+        assert_eq!(wait(&status(429, Some(u64::MAX)), PLENTY), None);
+        assert_eq!(wait(&status(429, None), PLENTY), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_5xx_that_asks_to_wait_is_given_the_time_it_asks_for() {
+        assert_eq!(wait(&status(503, Some(1)), PLENTY), Some(Duration::from_secs(1)));
+        assert_eq!(wait(&status(503, Some(30)), PLENTY), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_would_end_the_same_way_is_not_tried_again() {
+        let invalid = Error::InvalidResponse { detail: "no JSON object" };
+        for error in [Error::Timeout, invalid] {
+            assert_eq!(wait(&error, PLENTY), None);
+        }
+        for code in [400, 401, 402, 403, 404, 409, 413] {
+            assert_eq!(wait(&status(code, Some(0)), PLENTY), None, "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_one_retry_and_none_when_time_is_short() {
+        let mut retry = Retry::once_before(Instant::now() + PLENTY);
+        assert_eq!(retry.wait_after(&status(500, None)), Some(BACK_OFF));
+        assert_eq!(retry.wait_after(&status(500, None)), None);
+        assert_eq!(wait(&status(500, None), Duration::from_millis(199)), None);
+        assert_eq!(wait(&status(500, None), Duration::from_millis(200)), Some(BACK_OFF));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let read = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap(), now);
+        assert_eq!(read("7"), Some(Duration::from_secs(7)));
+        // 784111777 is the date in RFC 9110's own example.
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:39 GMT"), Some(Duration::from_secs(2)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:00 GMT"), Some(Duration::ZERO));
+        for text in ["", "soon", "-1", "1.5"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
