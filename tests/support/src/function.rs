@@ -1,0 +1,98 @@
+//! The real `bootstrap` process, as Lambda runs it: started with Lambda's variables and nothing else, invoked over the
+//! Runtime API, its output collected.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::runtime_api::{Outcome, RuntimeApi};
+
+/// What Lambda's time-out is where a test says nothing else: the template's for the identify function.
+pub const LAMBDA_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running function.
+pub struct Function {
+    child: Child,
+    runtime_api: Arc<RuntimeApi>,
+    output: Vec<JoinHandle<String>>,
+}
+
+impl Function {
+    /// Starts `bootstrap` with these environment variables beside Lambda's own.
+    pub async fn start(bootstrap: impl AsRef<Path>, variables: &[(&str, &str)]) -> Self {
+        let runtime_api = RuntimeApi::start().await;
+        let mut child = Command::new(bootstrap.as_ref())
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "sticky-connect")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("_HANDLER", "bootstrap")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", bootstrap.as_ref().display()));
+        let stdout = collect(child.stdout.take().expect("a pipe"));
+        let stderr = collect(child.stderr.take().expect("a pipe"));
+        Self { child, runtime_api: Arc::new(runtime_api), output: vec![stdout, stderr] }
+    }
+
+    /// Invokes it and gives back its answer as JSON. Everything else is a call that Connect would take down its Error
+    /// branch, so it panics.
+    pub async fn invoke(&mut self, event: &Value) -> Value {
+        let answer = self.invoke_bytes(event.to_string()).await;
+        serde_json::from_slice(&answer).expect("the answer is JSON")
+    }
+
+    /// The same with any bytes as payload, and the answer as it came.
+    pub async fn invoke_bytes(&mut self, payload: impl Into<Vec<u8>>) -> Vec<u8> {
+        match self.outcome(payload, LAMBDA_TIMEOUT).await {
+            Outcome::Answer(body) => body,
+            other => panic!("the flow would see {other:?}"),
+        }
+    }
+
+    /// Invokes it under a time-out of Lambda's and gives back whatever comes of it.
+    pub async fn outcome(&mut self, payload: impl Into<Vec<u8>>, lambda_timeout: Duration) -> Outcome {
+        tokio::select! {
+            outcome = self.runtime_api.invoke(payload, lambda_timeout) => outcome,
+            status = self.child.wait() => panic!("the process ended: {status:?}"),
+        }
+    }
+
+    /// The same with a deadline header of its own, in milliseconds since 1970.
+    pub async fn outcome_until(&mut self, payload: impl Into<Vec<u8>>, deadline_ms: u128) -> Outcome {
+        tokio::select! {
+            outcome = self.runtime_api.invoke_until(payload, LAMBDA_TIMEOUT, deadline_ms) => outcome,
+            status = self.child.wait() => panic!("the process ended: {status:?}"),
+        }
+    }
+
+    /// Stops it and gives back everything it has printed.
+    pub async fn stop(mut self) -> String {
+        self.child.kill().await.expect("the process runs");
+        let mut printed = String::new();
+        for output in self.output {
+            printed.push_str(&output.await.expect("the output is read"));
+        }
+        printed
+    }
+}
+
+fn collect(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<String> {
+    tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        // A pipe that breaks ends like one that is closed.
+        let _ = pipe.read_to_end(&mut bytes).await;
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}

@@ -1,0 +1,97 @@
+//! As much of HTTP/1.1 as the stand-ins need, on a bare socket, so that a fault can be made byte by byte.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A request as it came in.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
+    }
+}
+
+/// A connection on which requests come in.
+pub struct Connection {
+    pub stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream, unread: Vec::new() }
+    }
+
+    /// The next request, or `None` where the other side hangs up.
+    pub async fn request(&mut self) -> io::Result<Option<Request>> {
+        loop {
+            if let Some((mut request, head_length)) = parse_head(&self.unread)? {
+                let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+                while self.unread.len() < head_length + length {
+                    if self.stream.read_buf(&mut self.unread).await? == 0 {
+                        return Ok(None);
+                    }
+                }
+                let rest = self.unread.split_off(head_length + length);
+                request.body = std::mem::replace(&mut self.unread, rest).split_off(head_length);
+                return Ok(Some(request));
+            }
+            if self.stream.read_buf(&mut self.unread).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+}
+
+/// A whole response with its length.
+pub fn response(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut response = head(status, headers, body.len());
+    response.extend_from_slice(body);
+    response
+}
+
+/// The head of a response that promises `length` bytes.
+pub fn head(status: u16, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    (head + "\r\n").into_bytes()
+}
+
+fn parse_head(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Request::new(&mut headers);
+    match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => {
+            let headers = parsed
+                .headers
+                .iter()
+                .map(|header| (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned()))
+                .collect();
+            let request = Request {
+                method: parsed.method.unwrap_or_default().to_owned(),
+                path: parsed.path.unwrap_or_default().to_owned(),
+                headers,
+                body: Vec::new(),
+            };
+            Ok(Some((request, length)))
+        }
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}

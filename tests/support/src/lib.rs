@@ -1,0 +1,18 @@
+//! What Sticky Connect's tests and demo need around the function.
+//!
+//! - [`sticky_calls`]: the Sticky Calls API, with a memory and with faults to order
+//! - [`runtime_api`]: the Lambda Runtime API, one function at a time
+//! - [`function`]: the real `bootstrap` process between the two
+//! - [`stack`]: a function and the API it is configured for
+//! - [`emulator`]: the same process under AWS's own runtime emulator
+//! - [`events`]: the sample events of the repository
+//!
+//! Servers listen on port 0 of the loopback address, inside the process that started them.
+
+pub mod emulator;
+pub mod events;
+pub mod function;
+mod http;
+pub mod runtime_api;
+pub mod stack;
+pub mod sticky_calls;
