@@ -1,0 +1,113 @@
+//! The connection to the API: opened ahead of the first call, kept between calls, and no caller's trouble when it dies.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use serde_json::Value;
+use stand_ins::events::{event, with_contact};
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::Fault;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+
+/// The caller's event in a call of its own.
+fn call(id: &str) -> Value {
+    with_contact(event("returning_caller"), "/InitialContactId", id)
+}
+
+#[tokio::test]
+async fn the_first_call_uses_the_connection_that_was_opened_at_the_start() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    // An event that asks nobody anything: once it is answered, the start is over.
+    stack.invoke(&event("anonymous_caller")).await;
+    assert_eq!(stack.api.connections(), 1);
+    assert_eq!(stack.api.received().len(), 0, "the start sends nothing");
+    assert_eq!(stack.invoke(&call("one")).await["lookup_status"], "matched");
+    assert_eq!(stack.invoke(&call("two")).await["lookup_status"], "matched");
+    assert_eq!(stack.api.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_died_before_the_first_call_costs_nobody_the_call() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.invoke(&event("anonymous_caller")).await;
+    stack.api.forget_connections();
+    assert_eq!(stack.invoke(&call("one")).await["lookup_status"], "matched");
+    assert_eq!(stack.api.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_died_while_frozen_costs_nobody_the_call() {
+    for _ in 0..20 {
+        let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+        stack.invoke(&call("one")).await;
+        stack.api.forget_connections();
+        assert_eq!(stack.invoke(&call("two")).await["lookup_status"], "matched");
+        assert_eq!(stack.api.connections(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_closes_after_every_answer_is_reached_every_time() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    for id in ["one", "two", "three"] {
+        let body = r#"{"identity":{"confidence":1}}"#;
+        let length = body.len();
+        stack.api.fail_next(Fault::Raw(format!("HTTP/1.1 200 -\r\nContent-Length: {length}\r\n\r\n{body}").into()));
+        // Closed without a word, so the function may still believe in the connection; then its second try counts.
+        assert_eq!(stack.invoke(&call(id)).await["lookup_status"], "matched", "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_whose_connection_hangs_does_not_keep_the_first_caller_waiting() {
+    // A full backlog: nobody accepts, so connecting never ends.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(std::time::Duration::from_millis(100), tokio::net::TcpStream::connect(address)).await
+    {
+        queue.push(stream);
+    }
+    let url = format!("http://{address}");
+    let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_API_URL", &url)]).await;
+    let answer = stack.invoke(&call("one")).await;
+    assert_eq!(answer["lookup_reason"], "timeout");
+}
+
+#[tokio::test]
+async fn an_impostor_with_a_certificate_of_their_own_never_sees_the_key() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = signing_key.serialize_der().try_into().unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let impostor = tokio::spawn(async move {
+        let mut handshakes = 0;
+        // The start's connection, the first try and the second.
+        while handshakes < 3 {
+            let (stream, _) = listener.accept().await.unwrap();
+            handshakes += 1;
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let mut heard = Vec::new();
+                let _ = stream.read_to_end(&mut heard).await;
+                assert!(heard.is_empty(), "the impostor heard something");
+            }
+        }
+    });
+    let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_API_URL", &url)]).await;
+    let answer = stack.invoke(&call("one")).await;
+    assert_eq!(answer["lookup_reason"], "network");
+    impostor.await.unwrap();
+    let log = stack.function.stop().await;
+    assert!(log.contains("UnknownIssuer"), "{log}");
+}

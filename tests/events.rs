@@ -1,0 +1,87 @@
+//! Every sample event, against an API that knows Jane: the answers are written down in `tests/answers/`.
+//!
+//! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand:
+//! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored`
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::path::Path;
+
+use aws_lambda_events::event::connect::ConnectEvent;
+use serde_json::Value;
+use stand_ins::emulator::Emulator;
+use stand_ins::events::{event, folder, text};
+use stand_ins::stack::{Stack, jane};
+use stand_ins::sticky_calls::{CALL_START, Fault, KEY, StickyCalls};
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+
+/// The names of the sample events.
+fn samples() -> Vec<String> {
+    let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<_> = files.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert!(names.len() >= 12, "{names:?}");
+    names
+}
+
+/// Compares an answer with the one in `tests/answers/`, whatever time it is.
+fn assert_is_the_expected_answer(sample: &str, mut answer: Value) {
+    if let Some(start) = answer.get_mut("call_start").filter(|start| *start != CALL_START) {
+        assert!(start.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{start}");
+        *start = "[now]".into();
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("answers");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_json_snapshot!(sample, answer));
+}
+
+#[tokio::test]
+async fn every_sample_event_gets_its_answer() {
+    for sample in samples() {
+        let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+        let answer = stack.invoke(&event(&sample)).await;
+        assert_is_the_expected_answer(&sample, answer);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs AWS's runtime interface emulator, whose path is in STICKY_CONNECT_EMULATOR"]
+async fn every_sample_event_gets_its_answer_under_awss_emulator() {
+    let emulator = std::env::var("STICKY_CONNECT_EMULATOR").expect("the emulator's path in STICKY_CONNECT_EMULATOR");
+    for sample in samples() {
+        let api = StickyCalls::start().await;
+        api.remember(jane());
+        let variables = [("STICKY_CALLS_API_URL", api.url()), ("STICKY_CALLS_API_KEY", KEY.to_owned())];
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let function = Emulator::start(Path::new(&emulator), Path::new(BOOTSTRAP), &variables).await;
+        let answer = function.invoke(&text(&sample)).await;
+        let answer = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{sample}: {answer}"));
+        assert_is_the_expected_answer(&sample, answer);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs AWS's runtime interface emulator, whose path is in STICKY_CONNECT_EMULATOR"]
+async fn an_api_that_hangs_costs_a_flow_its_budget_and_no_more_under_awss_emulator() {
+    let emulator = std::env::var("STICKY_CONNECT_EMULATOR").expect("the emulator's path in STICKY_CONNECT_EMULATOR");
+    let api = StickyCalls::start().await;
+    api.fail_always(Some(Fault::Hang));
+    let url = api.url();
+    let variables =
+        [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY), ("STICKY_CALLS_TIMEOUT_MS", "1500")];
+    let function = Emulator::start(Path::new(&emulator), Path::new(BOOTSTRAP), &variables).await;
+    // The emulator ends the function after 5 s, and its answer is another one then.
+    let answer = function.invoke(&text("returning_caller")).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["lookup_reason"], "timeout");
+}
+
+/// Why events are read with types of our own: the published ones refuse what production sends.
+#[test]
+fn the_published_event_type_refuses_samples_that_we_answer() {
+    let refused: Vec<_> =
+        samples().into_iter().filter(|sample| serde_json::from_str::<ConnectEvent>(&text(sample)).is_err()).collect();
+    assert_eq!(refused, ["malformed", "task", "typed_parameters", "web_chat", "webrtc"]);
+}

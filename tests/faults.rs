@@ -1,0 +1,177 @@
+//! Everything that can be wrong with the API, against both handlers: the flow always gets its answer, with the right
+//! code, before Lambda's time-out.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::events::event;
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::Fault;
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+
+/// Long enough for the second try after a short wait, short enough for a test that waits for it to pass.
+const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "400");
+
+/// What both handlers make of an API that is set up by `arrange`, and how many requests each sent: `reason` is what a
+/// start is told, and a save too unless it is `conflict`.
+async fn both_get(reason: &str, attempts: usize, variables: &[(&str, &str)], arrange: impl Fn(&Stack)) {
+    for handler in ["start_call", "end_call"] {
+        let mut stack = Stack::start(BOOTSTRAP, &[&[("STICKY_CALLS_ACTION", handler)], variables].concat()).await;
+        arrange(&stack);
+        let answer = stack.invoke(&event("returning_caller")).await;
+        let is_flat = answer.as_object().unwrap().values().all(Value::is_string);
+        assert!(is_flat, "{answer}");
+        if handler == "start_call" {
+            assert_eq!(answer["lookup_status"], "unavailable", "{answer}");
+            assert_eq!(answer["lookup_reason"], reason, "{answer}");
+            assert_eq!(answer["is_returning_caller"], "false");
+        } else {
+            let status = if reason == "conflict" { "saved" } else { "failed" };
+            assert_eq!(answer["save_status"], status, "{answer}");
+            assert_eq!(answer["error"], reason, "{answer}");
+            assert_eq!(answer["success"], (status == "saved").to_string());
+        }
+        assert_eq!(stack.api.received().len(), attempts, "{handler}: requests sent");
+        let log = stack.function.stop().await;
+        let line = answered(&log);
+        assert_eq!(line["reason"], reason, "{log}");
+        assert_eq!(line["handler"], handler);
+    }
+}
+
+fn answered(log: &str) -> Value {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.into_iter().find(|line| line["message"] == "answered").unwrap()
+}
+
+/// The same fault again and again.
+async fn both_get_for(reason: &str, attempts: usize, fault: Fault) {
+    both_get(reason, attempts, &[BUDGET], |stack| stack.api.fail_always(Some(fault.clone()))).await;
+}
+
+#[tokio::test]
+async fn every_status_has_its_code_and_only_a_5xx_is_tried_twice() {
+    for (status, reason, attempts) in [
+        (400, "rejected", 1),
+        (401, "unauthorized", 1),
+        (402, "quota_exhausted", 1),
+        (403, "unauthorized", 1),
+        (404, "rejected", 1),
+        (409, "conflict", 1),
+        (413, "rejected", 1),
+        (429, "rate_limited", 1),
+        (500, "server_error", 2),
+        (502, "server_error", 2),
+        (503, "server_error", 2),
+        (204, "invalid_response", 1),
+        (202, "invalid_response", 1),
+        (304, "invalid_response", 1),
+    ] {
+        both_get_for(reason, attempts, Fault::status(status)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_429_is_tried_again_where_its_retry_after_fits_and_not_where_it_does_not() {
+    both_get_for("rate_limited", 2, Fault::status_and_retry_after(429, "0")).await;
+    both_get_for("rate_limited", 1, Fault::status_and_retry_after(429, "60")).await;
+    both_get_for("rate_limited", 1, Fault::status_and_retry_after(429, "soon")).await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_the_key_goes_nowhere() {
+    let elsewhere = stand_ins::sticky_calls::StickyCalls::start().await;
+    for status in [301, 302, 307, 308] {
+        let headers = vec![("Location", format!("{}/v1/calls/start", elsewhere.url()))];
+        both_get_for("invalid_response", 1, Fault::Answer { status, headers, body: b"{}".to_vec() }).await;
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_json_object_is_invalid() {
+    for body in
+        [&b"<html><body>Sign in</body></html>"[..], b"", b"null", b"[]", b"\"ok\"", b"{\"a\":", b"{\"a\":\"\xff\xfe\"}"]
+    {
+        both_get_for("invalid_response", 1, Fault::body(body)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_hangs_or_drips_runs_into_the_budget() {
+    both_get_for("timeout", 1, Fault::Hang).await;
+    both_get_for("timeout", 1, Fault::Drip).await;
+    both_get_for("timeout", 1, Fault::Delay(Duration::from_secs(60))).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_tried_once_more() {
+    both_get_for("network", 2, Fault::Reset).await;
+    both_get_for("network", 2, Fault::Close).await;
+    both_get_for("network", 2, Fault::CutBody).await;
+    both_get_for("network", 2, Fault::Raw(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())).await;
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_are_refused_after_a_quarter_of_one() {
+    let hundred = 100 * 1024 * 1024;
+    both_get("invalid_response", 1, &[], |stack| stack.api.fail_always(Some(Fault::Huge(hundred)))).await;
+    let declared = format!("HTTP/1.1 200 -\r\nContent-Length: {hundred}\r\n\r\n").into_bytes();
+    both_get("invalid_response", 1, &[], |stack| stack.api.fail_always(Some(Fault::Raw(declared.clone())))).await;
+
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.api.fail_always(Some(Fault::Huge(hundred)));
+    stack.invoke(&event("returning_caller")).await;
+    // What was sent beyond the cap sits in the socket buffers.
+    assert!(stack.api.bytes_sent() < hundred / 4, "{}", stack.api.bytes_sent());
+}
+
+#[tokio::test]
+async fn an_answer_up_to_the_cap_is_read() {
+    let body = |length| json!({"padding": "x".repeat(length - r#"{"padding":""}"#.len())}).to_string();
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.api.fail_next(Fault::body(body(256 * 1024)));
+    assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "new");
+    stack.api.fail_next(Fault::body(body(256 * 1024 + 1)));
+    assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_reason"], "invalid_response");
+}
+
+#[tokio::test]
+async fn a_second_try_that_works_makes_the_caller_known() {
+    for fault in
+        [Fault::status(503), Fault::Reset, Fault::Close, Fault::CutBody, Fault::status_and_retry_after(429, "0")]
+    {
+        let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+        stack.api.fail_next(fault.clone());
+        assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "matched", "{fault:?}");
+        assert_eq!(answered(&stack.function.stop().await)["attempts"], 2);
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_is_not_there_is_a_network_fault() {
+    // A port on which nobody listens: it was free a moment ago.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refused = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    // A label of 64 characters is one that no resolver even asks about, so this fails without a name server too.
+    let unresolvable = format!("https://{}.invalid", "a".repeat(64));
+    for url in [refused, unresolvable] {
+        both_get("network", 0, &[("STICKY_CALLS_API_URL", &url)], |_| ()).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_usable_url_or_key_nothing_is_sent_anywhere() {
+    for setting in [
+        ("STICKY_CALLS_API_URL", "http://api.stickycalls.com"),
+        ("STICKY_CALLS_API_URL", "not a url"),
+        ("STICKY_CALLS_API_URL", ""),
+        ("STICKY_CALLS_API_KEY", ""),
+        ("STICKY_CALLS_API_KEY", "sk\u{1}"),
+    ] {
+        both_get("misconfigured", 0, &[setting], |stack| assert_eq!(stack.api.connections(), 0)).await;
+    }
+}

@@ -1,0 +1,193 @@
+//! The process as Lambda runs it: payloads that are no events, deadlines, log lines, and a start outside of Lambda.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use stand_ins::events::{event, text, with_contact, with_parameter};
+use stand_ins::runtime_api::Outcome;
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::Fault;
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+
+fn lines(log: &str) -> Vec<Value> {
+    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+#[tokio::test]
+async fn any_payload_at_all_gets_the_fallback_of_the_handler() {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let payloads: [&[u8]; 14] = [
+        b"",
+        b"null",
+        b"[]",
+        b"[1,2,3]",
+        b"\"text\"",
+        b"42",
+        b"true",
+        b"{}",
+        b"{\"Details\":",
+        b"not json",
+        b"\xff\xfe\xfd",
+        b"{\"Details\":{\"ContactData\":[]}}",
+        b"{\"Records\":[]}",
+        deep.as_bytes(),
+    ];
+    for (pinned, status) in [("", "unavailable"), ("identify", "unavailable"), ("save", "failed")] {
+        let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_ACTION", pinned)]).await;
+        for payload in payloads {
+            let answer: Value = serde_json::from_slice(&stack.function.invoke_bytes(payload).await).unwrap();
+            let (outcome, reason) =
+                if status == "failed" { ("save_status", "error") } else { ("lookup_status", "lookup_reason") };
+            assert_eq!(answer[outcome], status, "{:?}", String::from_utf8_lossy(payload).get(..20));
+            assert_eq!(answer[reason], "invalid_event");
+        }
+        assert_eq!(stack.api.received().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_event_with_something_bottomless_in_it_is_answered_like_any_other() {
+    let deep = format!("{}{}", "{\"a\":".repeat(50_000), "1".to_owned() + &"}".repeat(50_000));
+    let event = text("returning_caller").replace("\"References\": {}", &format!("\"References\": {deep}"));
+    assert!(event.contains("{\"a\":{\"a\":"));
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    let answer: Value = serde_json::from_slice(&stack.function.invoke_bytes(event).await).unwrap();
+    assert_eq!(answer["lookup_status"], "matched");
+}
+
+#[tokio::test]
+async fn a_function_that_lambda_would_end_sooner_than_the_budget_answers_before_that() {
+    for handler in ["identify", "save"] {
+        let variables = [("STICKY_CALLS_ACTION", handler), ("STICKY_CALLS_TIMEOUT_MS", "7000")];
+        let mut stack = Stack::start(BOOTSTRAP, &variables).await;
+        stack.api.fail_always(Some(Fault::Hang));
+        let payload = event("returning_caller").to_string();
+        let outcome = stack.function.outcome(payload, Duration::from_millis(800)).await;
+        assert!(matches!(outcome, Outcome::Answer(_)), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_almost_passed_gets_the_fallback_and_sends_nothing() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(150);
+    let outcome = stack.function.outcome_until(event("returning_caller").to_string(), soon.as_millis()).await;
+    let Outcome::Answer(body) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["lookup_reason"], "timeout");
+    assert_eq!(stack.api.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_deadline_in_the_past_means_that_it_is_unknown() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    for deadline_ms in [0, 600_000] {
+        let call = with_contact(event("returning_caller"), "/InitialContactId", format!("call {deadline_ms}"));
+        let outcome = stack.function.outcome_until(call.to_string(), deadline_ms).await;
+        let Outcome::Answer(body) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["lookup_status"], "matched");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_hung_does_not_spoil_the_next() {
+    let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_TIMEOUT_MS", "200")]).await;
+    stack.api.fail_next(Fault::Hang);
+    assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_reason"], "timeout");
+    assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "matched");
+}
+
+#[tokio::test]
+async fn an_invocation_leaves_one_line_that_says_what_happened() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.invoke(&event("returning_caller")).await;
+    stack.api.fail_next(Fault::status(401));
+    stack.invoke(&event("new_caller")).await;
+    stack.invoke(&event("anonymous_caller")).await;
+    stack.invoke(&event("disconnect_flow")).await;
+    let log = lines(&stack.function.stop().await);
+    let answered: Vec<_> = log.iter().filter(|line| line["message"] == "answered").collect();
+    assert_eq!(answered.len(), 4);
+
+    let matched = answered[0];
+    matched["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(matched["level"], "INFO");
+    assert_eq!(matched["request_id"], "request-0");
+    assert_eq!(matched["contact_id"], "4a573372-1f28-4e26-b97b-000000000002");
+    assert_eq!(matched["handler"], "start_call");
+    assert_eq!(matched["outcome"], "matched");
+    assert_eq!(matched["attempts"], 1);
+    assert_eq!(matched["caller_ends_in"], "01");
+    assert!(matched["api_ms"].is_u64() && matched["total_ms"].is_u64());
+    assert_eq!(matched.get("reason"), None);
+
+    let unauthorized = answered[1];
+    assert_eq!(unauthorized["level"], "ERROR");
+    assert_eq!(unauthorized["outcome"], "unavailable");
+    assert_eq!(unauthorized["reason"], "unauthorized");
+    assert_eq!(unauthorized["detail"], "the API answered 401");
+
+    let skipped = answered[2];
+    assert_eq!(skipped["outcome"], "skipped");
+    assert_eq!(skipped["reason"], "no_identity");
+    assert_eq!(skipped["attempts"], 0);
+    assert_eq!(skipped.get("api_ms"), None);
+
+    assert_eq!(answered[3]["handler"], "end_call");
+    assert_eq!(answered[3]["outcome"], "saved");
+}
+
+#[tokio::test]
+async fn an_unusable_setting_is_logged_by_name_and_without_its_value() {
+    let variables = [("STICKY_CALLS_TIMEOUT_MS", "sk_prod_pasted_into_the_wrong_field")];
+    let mut stack = Stack::start(BOOTSTRAP, &variables).await;
+    assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "matched");
+    let log = stack.function.stop().await;
+    assert!(!log.contains("pasted"));
+    let warnings: Vec<_> = lines(&log).into_iter().filter(|line| line["level"] == "WARN").collect();
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0]["variable"], "STICKY_CALLS_TIMEOUT_MS");
+}
+
+#[tokio::test]
+async fn an_unknown_action_is_logged_without_its_value() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.invoke(&with_parameter(event("returning_caller"), "action", "Jane's secret")).await;
+    let log = stack.function.stop().await;
+    assert!(!log.contains("secret"));
+    assert!(lines(&log).iter().any(|line| line["message"] == "unknown action parameter ignored"));
+}
+
+#[tokio::test]
+async fn lambdas_log_level_and_format_are_honoured() {
+    async fn log_of(variables: &[(&str, &str)]) -> String {
+        let mut stack = Stack::start(BOOTSTRAP, variables).await;
+        stack.api.fail_next(Fault::status(500));
+        stack.invoke(&event("returning_caller")).await;
+        stack.function.stop().await
+    }
+    let has = |log: &str, level: &str| lines(log).iter().any(|line| line["level"] == level);
+    let debug = log_of(&[("AWS_LAMBDA_LOG_LEVEL", "DEBUG")]).await;
+    assert!(has(&debug, "DEBUG") && has(&debug, "INFO"));
+    let info = log_of(&[]).await;
+    assert!(!has(&info, "DEBUG") && has(&info, "INFO"));
+    for level in ["WARN", "ERROR", "FATAL", "error"] {
+        assert_eq!(log_of(&[("AWS_LAMBDA_LOG_LEVEL", level)]).await, "", "{level}");
+    }
+    let text = log_of(&[("AWS_LAMBDA_LOG_FORMAT", "Text")]).await;
+    assert!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_err()), "{text}");
+    assert!(text.contains("outcome=\"matched\""), "{text}");
+}
+
+#[test]
+fn started_outside_of_lambda_it_says_what_to_do_instead() {
+    let output = Command::new(BOOTSTRAP).env_clear().output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("AWS_LAMBDA_RUNTIME_API is not set"), "{said}");
+    assert!(said.contains("cargo run --example phone_call"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(output.stdout.is_empty());
+}
