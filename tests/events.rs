@@ -1,7 +1,8 @@
 //! Every sample event, against an API that knows Jane: the answers are written down in `tests/answers/`.
 //!
 //! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand:
-//! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored`
+//! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored`; with
+//! `STICKY_CONNECT_BOOTSTRAP` it plays another binary, such as the one that `sam build` made.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::path::Path;
@@ -46,17 +47,22 @@ async fn every_sample_event_gets_its_answer() {
     }
 }
 
+/// The function under AWS's emulator, with these variables.
+async fn under_the_emulator(api: &StickyCalls, variables: &[(&str, &str)]) -> Emulator {
+    let emulator = std::env::var("STICKY_CONNECT_EMULATOR").expect("the emulator's path in STICKY_CONNECT_EMULATOR");
+    let bootstrap = std::env::var("STICKY_CONNECT_BOOTSTRAP").unwrap_or_else(|_| BOOTSTRAP.to_owned());
+    let url = api.url();
+    let for_the_api = [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
+    Emulator::start(Path::new(&emulator), Path::new(&bootstrap), &[&for_the_api, variables].concat()).await
+}
+
 #[tokio::test]
 #[ignore = "needs AWS's runtime interface emulator, whose path is in STICKY_CONNECT_EMULATOR"]
 async fn every_sample_event_gets_its_answer_under_awss_emulator() {
-    let emulator = std::env::var("STICKY_CONNECT_EMULATOR").expect("the emulator's path in STICKY_CONNECT_EMULATOR");
     for sample in samples() {
         let api = StickyCalls::start().await;
         api.remember(jane());
-        let variables = [("STICKY_CALLS_API_URL", api.url()), ("STICKY_CALLS_API_KEY", KEY.to_owned())];
-        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let function = Emulator::start(Path::new(&emulator), Path::new(BOOTSTRAP), &variables).await;
-        let answer = function.invoke(&text(&sample)).await;
+        let answer = under_the_emulator(&api, &[]).await.invoke(&text(&sample)).await;
         let answer = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{sample}: {answer}"));
         assert_is_the_expected_answer(&sample, answer);
     }
@@ -64,18 +70,18 @@ async fn every_sample_event_gets_its_answer_under_awss_emulator() {
 
 #[tokio::test]
 #[ignore = "needs AWS's runtime interface emulator, whose path is in STICKY_CONNECT_EMULATOR"]
-async fn an_api_that_hangs_costs_a_flow_its_budget_and_no_more_under_awss_emulator() {
-    let emulator = std::env::var("STICKY_CONNECT_EMULATOR").expect("the emulator's path in STICKY_CONNECT_EMULATOR");
-    let api = StickyCalls::start().await;
-    api.fail_always(Some(Fault::Hang));
-    let url = api.url();
-    let variables =
-        [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY), ("STICKY_CALLS_TIMEOUT_MS", "1500")];
-    let function = Emulator::start(Path::new(&emulator), Path::new(BOOTSTRAP), &variables).await;
-    // The emulator ends the function after 5 s, and its answer is another one then.
-    let answer = function.invoke(&text("returning_caller")).await;
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    assert_eq!(answer["lookup_reason"], "timeout");
+async fn an_api_that_hangs_or_is_down_costs_a_flow_its_budget_and_no_more_under_awss_emulator() {
+    for (fault, reason) in [(Fault::Hang, "timeout"), (Fault::status(500), "server_error"), (Fault::Reset, "network")] {
+        let api = StickyCalls::start().await;
+        api.fail_always(Some(fault));
+        // The emulator ends the function after 5 s, and the answer would be another one then.
+        let function = under_the_emulator(&api, &[("STICKY_CALLS_TIMEOUT_MS", "1500")]).await;
+        let answer: Value = serde_json::from_str(&function.invoke(&text("returning_caller")).await).unwrap();
+        assert_eq!(answer["lookup_reason"], reason);
+        let answer: Value = serde_json::from_str(&function.invoke(&text("save")).await).unwrap();
+        assert_eq!(answer["save_status"], "failed");
+        assert_eq!(answer["error"], reason);
+    }
 }
 
 /// Why events are read with types of our own: the published ones refuse what production sends.
