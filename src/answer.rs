@@ -28,6 +28,6 @@ pub enum Severity {
     Info,
     /// A caller got less than they could have.
     Warn,
-    /// An operator has to do something.
+    /// An operator has to do something, or a summary is lost.
     Error,
 }

@@ -1,6 +1,6 @@
 //! One invocation: from the event to the answer, whatever happens in between.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -51,10 +51,13 @@ impl App {
 
     /// Answers one event, whatever it holds, within the budget and without an error; logs one line about it.
     pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Attributes {
-        // The guard inside looks after the handlers; this looks after everything around them.
-        AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await.unwrap_or_else(|_panic| {
+        // The guard inside looks after the handlers; this looks after everything around them. Should even the simplest
+        // fallback panic, an empty object is still an answer that Connect takes.
+        let answer = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;
+        answer.unwrap_or_else(|_panic| {
             let action = self.config.action.unwrap_or(Action::StartCall);
-            self.fallback(action, None, Reason::Internal, Timestamp::now()).attributes
+            let fallback = || self.fallback(action, None, Reason::Internal, Timestamp::now()).attributes;
+            catch_unwind(AssertUnwindSafe(fallback)).unwrap_or_default()
         })
     }
 
@@ -67,8 +70,14 @@ impl App {
         };
         let contact = contact.as_ref();
         let work = self.handle(action, contact, budget.deadline(), now);
-        let answer = guard(budget.deadline(), work, |reason| self.fallback(action, contact, reason, now)).await;
-        log(action, contact, invocation, &answer, &budget);
+        let answer = guard(budget.deadline(), work, |reason| {
+            // What made the handler panic may do so again here.
+            catch_unwind(AssertUnwindSafe(|| self.fallback(action, contact, reason, now)))
+                .unwrap_or_else(|_panic| self.fallback(action, None, reason, now))
+        })
+        .await;
+        // A finished answer is not given up for a log line.
+        let _ = catch_unwind(AssertUnwindSafe(|| log(action, contact, invocation, &answer, &budget)));
         answer.attributes
     }
 

@@ -287,6 +287,17 @@ mod tests {
     }
 
     #[test]
+    fn the_ends_of_a_range_belong_to_it() {
+        for (ms, threshold) in [("100", "0.0001"), ("7000", "1")] {
+            let set = [KEY, ("STICKY_CALLS_TIMEOUT_MS", ms), ("STICKY_CALLS_RETURNING_THRESHOLD", threshold)];
+            let (config, malformed) = read(&set);
+            assert_eq!(malformed, [""; 0]);
+            assert_eq!(config.timeout.as_millis().to_string(), ms);
+            assert_eq!(config.returning_threshold, Threshold(threshold.parse().unwrap()));
+        }
+    }
+
+    #[test]
     fn a_list_too_long_for_lambda_is_malformed() {
         let long = "name,".repeat(1_000);
         assert_eq!(read(&[KEY, ("STICKY_CALLS_VARIABLES", &long)]).1, ["STICKY_CALLS_VARIABLES"]);

@@ -53,6 +53,7 @@ pub async fn handle(
 pub fn fallback(contact: Option<&Contact<'_>>, reason: Reason) -> Answer {
     match reason {
         Reason::NoIdentity | Reason::OptedOut => answer(contact, "skipped", Some(reason), Severity::Info),
+        // Whatever the reason, what was said in this call is gone unless somebody enters it again.
         _ => answer(contact, "failed", Some(reason), Severity::Error),
     }
 }
@@ -94,12 +95,10 @@ fn request(contact: &Contact<'_>, config: &Config, now: Timestamp) -> Result<End
     })
 }
 
-/// Who called, where no start gave a reference. A number of ours is nobody's: what colleagues say on it would all
-/// become one customer's.
+/// Who called, where no start gave a reference.
 fn standalone_hints(contact: &Contact<'_>, config: &Config) -> Result<IdentityHints, Reason> {
-    let number = contact.customer_number().filter(|_| !identity::is_internal(contact, config));
     let hints = IdentityHints {
-        ani: number.map(|number| number.as_str().to_owned()),
+        ani: contact.customer_number().map(|number| number.as_str().to_owned()),
         external_ids: identity::external_ids(contact, config),
         ..IdentityHints::default()
     };
@@ -127,22 +126,21 @@ fn variables(contact: &Contact<'_>, now: Timestamp) -> BTreeMap<String, String> 
         .or_else(|| contact.initiation_timestamp())
         .unwrap_or_else(|| format!("{now:.3}"));
 
-    let of_the_call = [
+    let own = [
         ("last_issue", Some(last_issue)),
         ("last_issue_source", source.map(str::to_owned)),
         ("resolution", notes),
         ("call_date", Some(call_date)),
     ];
-    let reserved = of_the_call.clone().map(|(name, _)| name);
-    let handed_back = contact
-        .names_after(VARIABLE_PREFIX)
+    let reserved = own.clone().map(|(name, _)| name);
+    let written_back = contact
+        .names_with_prefix(VARIABLE_PREFIX)
         .into_iter()
         .filter(|name| !reserved.contains(&name.as_str()))
         .filter_map(|name| contact.value(&format!("{VARIABLE_PREFIX}{name}")).map(|value| (name, value)));
-    of_the_call
-        .into_iter()
+    own.into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .chain(handed_back)
+        .chain(written_back)
         .map(|(name, value)| (name, card_numbers::mask(&value)))
         .collect()
 }

@@ -3,13 +3,17 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use sticky_connect::runtime::{self, Error};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match sticky_connect::runtime::run().await {
+    match runtime::run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{error}");
+            if let Error::NotInLambda { .. } = error {
+                // For the person at the terminal; in Lambda every line is a log line.
+                let _ = writeln!(std::io::stderr(), "{error}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -72,7 +72,10 @@ pub async fn run() -> Result<(), Error> {
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         Ok::<_, Infallible>(answer(app, &event.payload, &event.context).await)
     });
-    Runtime::new(handler).layer(MapRequestLayer::new(readable)).run().await.map_err(Error::Runtime)
+    Runtime::new(handler).layer(MapRequestLayer::new(readable)).run().await.map_err(|error| {
+        tracing::error!(%error, "the Lambda Runtime API failed");
+        Error::Runtime(error)
+    })
 }
 
 async fn answer(app: &App, payload: &RawValue, context: &Context) -> Attributes {

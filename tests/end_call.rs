@@ -161,12 +161,11 @@ async fn nobody_to_save_for_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_number_of_ours_is_nobodys_identity() {
+async fn what_was_said_on_a_number_of_ours_is_saved_all_the_same() {
     let ours = [("STICKY_CALLS_ACTION", "save"), ("STICKY_CALLS_INTERNAL_NUMBERS", "+12025550*")];
     let mut stack = Stack::start(BOOTSTRAP, &ours).await;
-    assert_eq!(stack.invoke(&event("new_caller")).await["error"], "no_identity");
-    assert_eq!(stack.invoke(&event("returning_caller")).await["save_status"], "saved");
-    assert_eq!(stack.only_request()["identity_hints"], json!({"external_ids": {"customer_id": "C-1001"}}));
+    assert_eq!(stack.invoke(&event("new_caller")).await["save_status"], "saved");
+    assert_eq!(stack.only_request()["identity_hints"], json!({"ani": "+12025550142"}));
 }
 
 #[tokio::test]
@@ -189,13 +188,16 @@ async fn an_event_without_a_call_id_fails_by_name() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_saved_before_is_saved_and_louder_where_it_held_text() {
+async fn a_call_that_was_saved_before_is_saved_and_logged_louder_where_it_held_text() {
     let mut stack = stack().await;
     stack.invoke(&save(&[])).await;
     let repeated = stack.invoke(&save(&[])).await;
     let id = "4a573372-1f28-4e26-b97b-000000000002";
     assert_eq!(repeated, json!({"success": "true", "save_status": "saved", "error": "conflict", "call_id": id}));
     stack.invoke(&save(&[("agent_notes", json!("too late"))])).await;
+    stack.invoke(&save(&[("call_summary", json!("too late"))])).await;
+    stack.api.fail_next(Fault::status(400));
+    stack.invoke(&save(&[])).await;
     let log = stack.function.stop().await;
     let levels: Vec<Value> = log
         .lines()
@@ -203,7 +205,7 @@ async fn a_call_that_was_saved_before_is_saved_and_louder_where_it_held_text() {
         .filter(|line| line["message"] == "answered")
         .map(|line| line["level"].clone())
         .collect();
-    assert_eq!(levels, ["INFO", "INFO", "WARN"]);
+    assert_eq!(levels, ["INFO", "INFO", "WARN", "WARN", "ERROR"]);
 }
 
 #[tokio::test]

@@ -107,6 +107,34 @@ async fn an_api_that_hangs_or_drips_runs_into_the_budget() {
 }
 
 #[tokio::test]
+async fn the_configured_budget_holds_and_not_the_default() {
+    let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_TIMEOUT_MS", "100")]).await;
+    stack.api.fail_always(Some(Fault::Hang));
+    stack.invoke(&event("returning_caller")).await;
+    let line = answered(&stack.function.stop().await);
+    assert!((100..2_500).contains(&line["total_ms"].as_u64().unwrap()), "{line}");
+}
+
+#[tokio::test]
+async fn the_wait_that_a_429_asks_for_is_waited_out() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.api.fail_next(Fault::status_and_retry_after(429, "1"));
+    assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "matched");
+    let line = answered(&stack.function.stop().await);
+    assert!(line["api_ms"].as_u64().unwrap() >= 1_000, "{line}");
+}
+
+#[tokio::test]
+async fn a_proxy_in_the_environment_gets_neither_call_nor_key() {
+    let proxy = stand_ins::sticky_calls::StickyCalls::start().await;
+    let url = proxy.url();
+    let variables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, url.as_str()));
+    let mut stack = Stack::start(BOOTSTRAP, &variables).await;
+    assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "matched");
+    assert_eq!(proxy.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_is_tried_once_more() {
     both_get_for("network", 2, Fault::Reset).await;
     both_get_for("network", 2, Fault::Close).await;
@@ -172,6 +200,9 @@ async fn without_a_usable_url_or_key_nothing_is_sent_anywhere() {
         ("STICKY_CALLS_API_KEY", ""),
         ("STICKY_CALLS_API_KEY", "sk\u{1}"),
     ] {
-        both_get("misconfigured", 0, &[setting], |stack| assert_eq!(stack.api.connections(), 0)).await;
+        both_get("misconfigured", 0, &[setting], |_| ()).await;
+        let mut stack = Stack::start(BOOTSTRAP, &[setting]).await;
+        stack.invoke(&event("returning_caller")).await;
+        assert_eq!(stack.api.connections(), 0, "{setting:?}");
     }
 }

@@ -23,7 +23,7 @@ const PERSONAL: [&str; 22] = [
     "Credit note",
     "Router",
     "power supply",
-    "4111",
+    "4111 1111 1111 1111",
     "vip",
     "billing_issue",
     "technical_support",

@@ -63,6 +63,15 @@ async fn what_is_not_known_is_not_sent() {
 }
 
 #[tokio::test]
+async fn each_kind_of_line_is_passed_on() {
+    for line_type in ["mobile", "landline", "voip", "unknown"] {
+        let mut stack = stack().await;
+        stack.invoke(&with_attribute(event("new_caller"), "line_type", line_type)).await;
+        assert_eq!(stack.only_request()["telco"], json!({"line_type": line_type}));
+    }
+}
+
+#[tokio::test]
 async fn a_number_as_customer_id_is_sent_as_its_text() {
     let mut stack = stack().await;
     stack.invoke(&event("typed_parameters")).await;
@@ -92,9 +101,11 @@ async fn only_the_configured_ids_are_sent() {
 #[tokio::test]
 async fn a_reference_over_256_characters_counts_as_absent() {
     let mut stack = stack().await;
-    let long = with_attribute(event("new_caller"), "customer_ref", "r".repeat(257));
-    stack.invoke(&long).await;
+    let with_length = |length| with_attribute(event("new_caller"), "customer_ref", "é".repeat(length));
+    stack.invoke(&with_length(257)).await;
     assert_eq!(stack.only_request()["identity_hints"].get("customer_ref"), None);
+    stack.invoke(&with_length(256)).await;
+    assert_eq!(stack.api.received()[1].body["identity_hints"]["customer_ref"], "é".repeat(256));
 }
 
 // --- when the API is not called ---
@@ -160,10 +171,11 @@ async fn a_contact_without_a_usable_call_id_is_an_invalid_event() {
     for id in [json!(null), json!(7), json!("x".repeat(129))] {
         let mut stack = stack().await;
         let event = with_contact(with_contact(event("new_caller"), "/InitialContactId", id.clone()), "/ContactId", id);
-        let answer = stack.invoke(&event).await;
+        let answer = stack.invoke(&with_attribute(event, "customer_ref", "cust_own")).await;
         assert_eq!(answer["lookup_reason"], "invalid_event");
         assert_eq!(answer["lookup_status"], "unavailable");
         assert_eq!(answer["call_id"], "");
+        assert_eq!(answer["customer_ref"], "cust_own");
         assert_eq!(stack.api.received().len(), 0);
     }
 }
@@ -252,6 +264,29 @@ async fn the_status_follows_the_threshold_first_and_the_recommendation_second() 
 }
 
 #[tokio::test]
+async fn a_201_is_an_answer_and_each_level_is_passed_on_as_it_is() {
+    for level in ["very_high", "high", "medium", "low"] {
+        let mut stack = stack().await;
+        let body = json!({"identity": {"level": level}}).to_string().into_bytes();
+        stack.api.fail_next(Fault::Answer { status: 201, headers: Vec::new(), body });
+        assert_eq!(stack.invoke(&event("new_caller")).await["identity_level"], level);
+    }
+    assert_eq!(answer_to(&json!({"identity": {"level": "absolute"}}), &[]).await["identity_level"], "");
+}
+
+#[tokio::test]
+async fn the_start_of_a_call_is_the_apis_in_rfc_3339_or_now() {
+    let start =
+        |text: &'static str| async move { answer_to(&json!({"call_start": text}), &[]).await["call_start"].clone() };
+    assert_eq!(start("2026-02-07T11:30:00+01:00").await, "2026-02-07T10:30:00.000Z");
+    assert_eq!(start("2026-02-07 11:30:00+01[Europe/Berlin]").await, "2026-02-07T10:30:00.000Z");
+    for text in ["yesterday", ""] {
+        let now: jiff::Timestamp = start(text).await.as_str().unwrap().parse().unwrap();
+        assert!((jiff::Timestamp::now().as_second() - now.as_second()).abs() < 60);
+    }
+}
+
+#[tokio::test]
 async fn a_confidence_always_has_a_decimal_point_and_stays_between_0_and_1() {
     for (confidence, text) in [
         (json!(0.92), "0.92"),
@@ -287,7 +322,7 @@ async fn a_last_issue_is_one_line_of_250_characters_and_the_filler_says_nothing(
 #[tokio::test]
 async fn an_open_intent_without_a_name_is_not_counted() {
     let intents = json!({"open_intents": [
-        {"intent": null, "status": "open"}, {"intent": " "}, "refund",
+        {"intent": null, "status": "open"}, {"intent": " "}, {"intent": "\u{1}"}, "refund",
         {"intent": "refund\nrequest", "status": "waiting", "attempt_count": 3}, {"intent": "billing_issue"}]});
     let answer = answer_to(&intents, &[]).await;
     assert_eq!(answer["has_open_intents"], "true");

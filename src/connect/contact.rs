@@ -23,7 +23,7 @@ pub struct Contact<'a> {
 }
 
 impl<'a> Contact<'a> {
-    /// The contact of a flow event, or `None` where `payload` is none: an object whose `Details.ContactData` is one too.
+    /// The contact of a flow event: a JSON object whose `Details.ContactData` is an object. `None` for anything else.
     pub fn from_flow_event(payload: &'a str) -> Option<Self> {
         let details = Object::parse(payload)?.object("Details")?;
         let data = details.object("ContactData")?;
@@ -44,7 +44,7 @@ impl<'a> Contact<'a> {
     }
 
     /// Names of all parameters and attributes that start with `prefix`, each without it and once.
-    pub fn names_after(&self, prefix: &str) -> Vec<String> {
+    pub fn names_with_prefix(&self, prefix: &str) -> Vec<String> {
         let mut names: Vec<_> = self
             .parameters
             .keys()
@@ -213,9 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn names_after_a_prefix_come_once_from_parameters_and_attributes() {
+    fn names_with_a_prefix_come_once_from_parameters_and_attributes() {
         let event = r#"{"Details":{"ContactData":{"Attributes":{"var_tier":"gold","var_":"x","name":"y"}},
             "Parameters":{"var_tier":"vip","var_name":"Jane"}}}"#;
-        assert_eq!(contact(event).names_after("var_"), ["name", "tier"]);
+        assert_eq!(contact(event).names_with_prefix("var_"), ["name", "tier"]);
     }
 }

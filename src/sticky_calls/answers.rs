@@ -1,4 +1,4 @@
-//! What the API answers to a start. (Of an end's answer only the status counts.)
+//! What the API answers to a start. (An end's answer must be a JSON object; nothing in it is read.)
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::json::Object;
 pub struct StartAnswer {
     /// The customer's reference, opaque. A new caller gets a fresh one, so having one does not mean returning.
     pub customer_ref: Option<String>,
-    /// When the call started, RFC 3339.
-    pub call_start: Option<String>,
+    /// When the call started.
+    pub call_start: Option<Timestamp>,
     /// How sure the API is, from 0 to 1. For a new caller it sends 0, on some pages `null`.
     pub confidence: f64,
     /// The confidence in a word: `very_high`, `high`, `medium` or `low`.
     pub level: Option<&'static str>,
     /// What the API would do with the match.
     pub recommendation: Recommendation,
-    /// What is still open; only intents with a usable name.
+    /// What is still open; only intents with a name.
     pub open_intents: Vec<OpenIntent>,
     /// What earlier calls left, by name.
     pub variables: BTreeMap<String, String>,
@@ -71,7 +71,7 @@ impl StartAnswer {
         let identity = answer.object("identity").unwrap_or_default();
         Some(Self {
             customer_ref: answer.text("customer_ref"),
-            call_start: answer.text("call_start").filter(|text| text.parse::<Timestamp>().is_ok()),
+            call_start: answer.text("call_start").and_then(|text| text.parse().ok()),
             confidence: identity.number("confidence").map_or(0.0, |confidence| confidence.clamp(0.0, 1.0)),
             level: identity.text("level").and_then(|word| level(&word)),
             recommendation: identity
@@ -121,7 +121,7 @@ mod tests {
     fn the_vendors_sample_is_read_whole() {
         let answer = StartAnswer::parse(KNOWN).unwrap();
         assert_eq!(answer.customer_ref.as_deref(), Some("a1b2c3d4-e5f6-7890-abcd-ef1234567890"));
-        assert_eq!(answer.call_start.as_deref(), Some("2026-02-07T10:30:00.000Z"));
+        assert_eq!(answer.call_start, "2026-02-07T10:30:00Z".parse().ok());
         assert_eq!(answer.confidence, 0.9);
         assert_eq!(answer.level, Some("very_high"));
         assert_eq!(answer.recommendation, Recommendation::Reuse);

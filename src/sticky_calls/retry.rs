@@ -29,7 +29,8 @@ impl Retry {
 
     /// How long to wait before trying again after `error`, or `None` where that is of no use or there is no time.
     ///
-    /// Tried again: a connection that failed or broke, at once; 5xx; and 429 where it says how long to wait. Not a
+    /// Tried again: a connection that failed or broke, at once; 5xx, after the wait it asks for where that fits; and 429
+    /// only where the wait it asks for fits. Which faults count as which is [`Error`]'s to say. Not a
     /// time-out, which has used up the caller's patience; nor what would be answered the same way again.
     pub(super) fn wait_after(&mut self, error: &Error) -> Option<Duration> {
         let asked = match error {
@@ -38,13 +39,18 @@ impl Retry {
         };
         let wait = match error.reason() {
             Reason::Network => Duration::ZERO,
-            Reason::ServerError => asked.unwrap_or(BACK_OFF),
+            Reason::ServerError => asked.filter(|wait| self.leaves_time_after(*wait)).unwrap_or(BACK_OFF),
             Reason::RateLimited => asked?,
             _ => return None,
         };
         self.left = self.left.checked_sub(1)?;
-        let next = Instant::now().checked_add(wait)?;
-        (next + LEAST_FOR_A_TRY <= self.deadline).then_some(wait)
+        self.leaves_time_after(wait).then_some(wait)
+    }
+
+    /// A try that needs no wait costs the caller nothing; a wait is worth it only where the try after it has a chance.
+    fn leaves_time_after(&self, wait: Duration) -> bool {
+        let least = if wait.is_zero() { Duration::ZERO } else { LEAST_FOR_A_TRY };
+        Instant::now().checked_add(wait).is_some_and(|next| next + least <= self.deadline)
     }
 }
 
@@ -97,9 +103,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_5xx_that_asks_to_wait_is_given_the_time_it_asks_for() {
+    async fn a_5xx_that_asks_to_wait_is_given_the_time_it_asks_for_where_that_fits() {
         assert_eq!(wait(&status(503, Some(1)), PLENTY), Some(Duration::from_secs(1)));
-        assert_eq!(wait(&status(503, Some(30)), PLENTY), None);
+        assert_eq!(wait(&status(503, Some(30)), PLENTY), Some(BACK_OFF));
     }
 
     #[tokio::test(start_paused = true)]
@@ -118,6 +124,8 @@ mod tests {
         let mut retry = Retry::once_before(Instant::now() + PLENTY);
         assert_eq!(retry.wait_after(&status(500, None)), Some(BACK_OFF));
         assert_eq!(retry.wait_after(&status(500, None)), None);
+        let broken = Error::Network { detail: "Connection reset by peer".to_owned() };
+        assert_eq!(wait(&broken, Duration::from_millis(1)), Some(Duration::ZERO));
         assert_eq!(wait(&status(500, None), Duration::from_millis(199)), None);
         assert_eq!(wait(&status(500, None), Duration::from_millis(200)), Some(BACK_OFF));
     }
