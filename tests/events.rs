@@ -3,7 +3,13 @@
 //! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand:
 //! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored`; with
 //! `STICKY_CONNECT_BOOTSTRAP` it plays another binary, such as the one that `sam build` made.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
