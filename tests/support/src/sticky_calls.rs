@@ -40,6 +40,8 @@ pub enum Fault {
     Huge(usize),
     /// These bytes, whatever they are, and then the connection is closed.
     Raw(Vec<u8>),
+    /// These bytes over and over, for as long as anybody reads them.
+    Endless(Vec<u8>),
     /// The request is carried out, then the connection is reset: the API took it, and nobody hears of it.
     TakenThenReset,
 }
@@ -240,6 +242,7 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
             Some(Fault::Close) => return Ok(()),
             Some(Fault::CutBody) => return connection.send(&cut_body()).await,
             Some(Fault::Huge(length)) => return huge(connection, length, state).await,
+            Some(Fault::Endless(bytes)) => return endless(connection, &bytes).await,
             Some(Fault::Raw(bytes)) => return connection.send(&bytes).await,
         };
         lock(state).bytes_sent += bytes.len();
@@ -263,6 +266,13 @@ async fn drip(mut connection: Connection) -> io::Result<()> {
     loop {
         connection.send(b" ").await?;
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn endless(mut connection: Connection, bytes: &[u8]) -> io::Result<()> {
+    let many = bytes.repeat(64 * 1024 / bytes.len());
+    loop {
+        connection.send(&many).await?;
     }
 }
 
