@@ -4,13 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use sticky_connect::runtime::{self, Error};
-use tokio::runtime::Builder;
 
-fn main() -> ExitCode {
-    // One thread, since a function has one invocation at a time. The clock is looked at between any two steps, and not
-    // after 61 as usual: an API that never stops sending would keep the deadline from being noticed.
-    let tokio = Builder::new_current_thread().enable_all().event_interval(1).build();
-    match tokio.map_err(Error::Tokio).and_then(|tokio| tokio.block_on(runtime::run())) {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match runtime::run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let Error::NotInLambda { .. } = error {

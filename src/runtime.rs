@@ -28,8 +28,6 @@ pub enum Error {
         /// The variable that is missing.
         missing: &'static str,
     },
-    /// The process could not set itself up; Lambda starts another one.
-    Tokio(std::io::Error),
     /// The Lambda Runtime API failed; Lambda starts another process.
     Runtime(lambda_runtime::Error),
 }
@@ -43,7 +41,6 @@ impl fmt::Display for Error {
                  cargo run --example phone_call                             two calls, no AWS account needed\n  \
                  sam local invoke IdentifyFunction -e events/new_caller.json   one event, with the SAM CLI and Docker"
             ),
-            Self::Tokio(error) => write!(f, "the process could not be set up: {error}"),
             Self::Runtime(error) => write!(f, "the Lambda Runtime API failed: {error}"),
         }
     }
