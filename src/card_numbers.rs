@@ -63,7 +63,9 @@ impl<'a> Cursor<'a> {
 
 /// Spaces and dashes, as people type them and as word processors replace them.
 fn is_gap(c: char) -> bool {
-    matches!(c, ' ' | '-' | '\t' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+    let is_line_break = matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_dash = matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    is_dash || c.is_whitespace() && !is_line_break
 }
 
 /// Copies `groups`, with every run of them that makes a card number replaced.
@@ -143,7 +145,7 @@ mod tests {
             "4111 1111 1111 1111",
             "4111-1111-1111-1111",
             "4111 – 1111 – 1111 – 1111",
-            "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+            "4111\u{a0}1111\u{2007}1111\u{3000}1111",
             "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
             "378282246310005",
             "4222222222222",

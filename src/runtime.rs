@@ -73,7 +73,8 @@ pub async fn run() -> Result<(), Error> {
         Ok::<_, Infallible>(answer(app, &event.payload, &event.context).await)
     });
     Runtime::new(handler).layer(MapRequestLayer::new(readable)).run().await.map_err(|error| {
-        tracing::error!(%error, "the Lambda Runtime API failed");
+        // Not the error's text: it may quote what the function was invoked with.
+        tracing::error!("the Lambda Runtime API failed");
         Error::Runtime(error)
     })
 }

@@ -50,7 +50,8 @@ impl Retry {
     /// A try that needs no wait costs the caller nothing; a wait is worth it only where the try after it has a chance.
     fn leaves_time_after(&self, wait: Duration) -> bool {
         let least = if wait.is_zero() { Duration::ZERO } else { LEAST_FOR_A_TRY };
-        Instant::now().checked_add(wait).is_some_and(|next| next + least <= self.deadline)
+        let next = wait.checked_add(least).and_then(|time| Instant::now().checked_add(time));
+        next.is_some_and(|next| next <= self.deadline)
     }
 }
 
