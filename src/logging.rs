@@ -1,8 +1,9 @@
 //! Log lines.
 //!
 //! What is logged: one line when the function starts, one per malformed setting or parameter, one per invocation
-//! (`answered`), failures of the process itself, and at DEBUG each retry. What never is, at any level: the API key, a whole phone number, a name, an e-mail address, a
-//! summary, notes, variables, a raw request or response body. A number shows its last two digits.
+//! (`answered`), failures of the process itself, and at DEBUG each retry. What never is, at any level: the API key, a
+//! whole phone number, a name, an e-mail address, a summary, notes, variables, a raw request or response body. A number
+//! shows its last two digits.
 //!
 //! That holds for dependencies too, which at TRACE print raw events and headers: only lines of this crate get through.
 

@@ -30,8 +30,8 @@ impl Retry {
     /// How long to wait before trying again after `error`, or `None` where that is of no use or there is no time.
     ///
     /// Tried again: a connection that failed or broke, at once; 5xx, after the wait it asks for where that fits; and 429
-    /// only where the wait it asks for fits. Which faults count as which is [`Error`]'s to say. Not a
-    /// time-out, which has used up the caller's patience; nor what would be answered the same way again.
+    /// only where the wait it asks for fits. Not a time-out, which has used up the caller's patience; nor what would be
+    /// answered the same way again. Which faults count as which is [`Error`]'s to say.
     pub(super) fn wait_after(&mut self, error: &Error) -> Option<Duration> {
         let asked = match error {
             Error::Status { retry_after, .. } => *retry_after,
