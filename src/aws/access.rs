@@ -1,0 +1,85 @@
+//! What every AWS client needs, and how it is set up.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, SharedAsyncSleep, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls;
+use aws_types::SdkConfig;
+
+use super::{Queue, Secret, Table};
+
+/// The longest that connecting to an AWS endpoint may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest that one try waits for an answer. Whoever asks has a deadline of their own, which is mostly sooner.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often a request is tried in all, and the pause before the second try. The SDK's own pause, a second, is longer
+/// than any share of a caller's budget.
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long an unused connection is worth keeping: Lambda freezes the function between calls, so nobody notices when the
+/// other side hangs up.
+const MAX_IDLE: Duration = Duration::from_secs(15);
+
+/// Where AWS is and who asks, as [Lambda sets
+/// it](https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime).
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// `AWS_REGION`.
+    pub region: String,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`; they outlive the execution environment.
+    pub credentials: Credentials,
+    /// `AWS_ENDPOINT_URL`: in place of AWS's own endpoints, for local runs.
+    pub endpoint: Option<String>,
+}
+
+impl Access {
+    /// Sets up what the clients share: one HTTP client, on rustls with ring. Nothing is sent yet.
+    pub fn clients(&self) -> Clients {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::rustls(tls::rustls_provider::CryptoMode::Ring))
+            .pool_idle_timeout(MAX_IDLE)
+            .build_https();
+        let retry = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(FIRST_PAUSE)
+            .with_max_backoff(LONGEST_PAUSE);
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        let mut shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
+            .http_client(http)
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .retry_config(retry)
+            .timeout_config(timeouts);
+        shared.set_endpoint_url(self.endpoint.clone());
+        Clients(shared.build())
+    }
+}
+
+/// Makes clients that share one HTTP client.
+pub struct Clients(SdkConfig);
+
+impl Clients {
+    /// The queue at this URL.
+    pub fn queue(&self, url: &str) -> Queue {
+        Queue::new(&self.0, url)
+    }
+
+    /// The table of this name.
+    pub fn table(&self, name: &str) -> Table {
+        Table::new(&self.0, name)
+    }
+
+    /// The secret of this ARN.
+    pub fn secret(&self, arn: &str) -> Secret {
+        Secret::new(&self.0, arn)
+    }
+}

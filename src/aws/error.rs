@@ -1,0 +1,73 @@
+//! How a request to AWS fails.
+
+use std::fmt;
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+
+/// Why AWS did not do what it was asked. It never holds what was sent or received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No answer before the deadline.
+    Timeout,
+    /// No connection, or one that broke.
+    Network {
+        /// What the network said.
+        detail: String,
+    },
+    /// The service said no.
+    Refused {
+        /// Its error code: `AccessDeniedException`, `QueueDoesNotExist`, …
+        code: String,
+    },
+    /// An answer that is none, or that leaves out what was asked for.
+    InvalidResponse {
+        /// What is wrong with it.
+        detail: &'static str,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Network { detail } => f.write_str(detail),
+            Self::Refused { code } => f.write_str(code),
+            Self::InvalidResponse { detail } => f.write_str(detail),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl<E, R> From<SdkError<E, R>> for Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        match &error {
+            SdkError::ServiceError(service) => {
+                let code = service.err().code().unwrap_or("refused without a code");
+                Self::Refused { code: code.to_owned() }
+            }
+            SdkError::TimeoutError(_) => Self::Timeout,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::Timeout,
+            SdkError::DispatchFailure(failure) => {
+                let mut cause: Option<&dyn std::error::Error> = failure.as_connector_error().map(|error| error as _);
+                while let Some(deeper) = cause.and_then(|error| error.source()) {
+                    cause = Some(deeper);
+                }
+                let detail = cause.map_or_else(|| "the connection failed".to_owned(), ToString::to_string);
+                Self::Network { detail }
+            }
+            SdkError::ConstructionFailure(_) => Self::InvalidResponse { detail: "the request could not be built" },
+            _ => Self::InvalidResponse { detail: "the answer could not be read" },
+        }
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for Error {
+    fn from(_: tokio::time::error::Elapsed) -> Self {
+        Self::Timeout
+    }
+}

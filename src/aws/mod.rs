@@ -1,0 +1,19 @@
+//! AWS's edge: the queue, the table and the secret, each behind the one thing that is wanted of it.
+//!
+//! - [`Access`]: region, credentials and endpoint, as Lambda's environment has them; builds what all three clients share
+//! - [`Queue`]: one SQS queue: send, and put a message off
+//! - [`Table`]: one DynamoDB table of [`Row`]s that expire
+//! - [`Secret`]: one secret in Secrets Manager
+//! - [`Error`]: how a request to any of them fails
+
+mod access;
+mod error;
+mod queue;
+mod secret;
+mod table;
+
+pub use access::{Access, Clients};
+pub use error::Error;
+pub use queue::{MAX_VISIBILITY, Queue};
+pub use secret::Secret;
+pub use table::{Row, Table};

@@ -1,0 +1,75 @@
+//! One SQS queue.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_types::SdkConfig;
+use tokio::time::{Instant, timeout_at};
+
+use super::Error;
+
+/// The longest that a message can be put off: 12 hours, counted from its receipt
+/// ([`ChangeMessageVisibility`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)).
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
+
+/// A queue that messages are sent to, and received from by Lambda.
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    pub(super) fn new(shared: &SdkConfig, url: &str) -> Self {
+        Self { client: Client::new(shared), url: url.to_owned() }
+    }
+
+    /// Sends a message, and is done before `deadline`. `Ok` means that SQS has it.
+    ///
+    /// # Errors
+    ///
+    /// Where SQS did not say so; it may have the message all the same.
+    pub async fn send(&self, body: &str, deadline: Instant) -> Result<(), Error> {
+        let request = self.client.send_message().queue_url(&self.url).message_body(sendable(body));
+        timeout_at(deadline, request.send()).await??;
+        Ok(())
+    }
+
+    /// Hides a received message for `delay` from now, at most [`MAX_VISIBILITY`]; whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// Where SQS did not take that: the message then comes back after the queue's own visibility time-out.
+    pub async fn put_off(&self, receipt_handle: &str, delay: Duration, deadline: Instant) -> Result<(), Error> {
+        let seconds = i32::try_from(delay.min(MAX_VISIBILITY).as_secs()).unwrap_or_default();
+        let request = self
+            .client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds);
+        timeout_at(deadline, request.send()).await??;
+        Ok(())
+    }
+}
+
+/// JSON as SQS takes it. Of the characters that JSON leaves as they are, [SQS refuses a message
+/// for](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html) these two; inside
+/// JSON's strings, the only place where they can be, their escapes mean the same.
+fn sendable(json: &str) -> String {
+    json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_with_characters_that_sqs_refuses_can_be_sent_and_reads_the_same() {
+        let text = "before \u{fffe}\u{ffff} after \u{0} \u{1f} \u{7f} 👍";
+        let json = sendable(&serde_json::to_string(text).unwrap());
+        let allowed =
+            |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        assert!(json.chars().all(allowed), "{json:?}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+}
