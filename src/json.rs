@@ -28,12 +28,12 @@ impl<'a> Object<'a> {
 
     /// The objects in the array at `key`; what is no object in it is passed over.
     pub fn objects(&self, key: &str) -> Vec<Self> {
-        self.raw(key)
-            .and_then(|json| serde_json::from_str::<Vec<&'a RawValue>>(json).ok())
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|element| Self::parse(element.get()))
-            .collect()
+        self.array(key).iter().filter_map(|element| Self::parse(element.get())).collect()
+    }
+
+    /// The elements of the array at `key`, unread; none where there is no array.
+    pub fn array(&self, key: &str) -> Vec<&'a RawValue> {
+        self.raw(key).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
     /// The string at `key`. Half a surrogate pair in it becomes U+FFFD: a summary cut inside an emoji is still a summary.
@@ -51,6 +51,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Whether there is nothing at `key`: it is missing or `null`.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.raw(key).is_none_or(|json| json == "null")
+    }
+
     /// The number at `key`.
     pub fn number(&self, key: &str) -> Option<f64> {
         serde_json::from_str(self.raw(key)?).ok()
@@ -61,7 +66,8 @@ impl<'a> Object<'a> {
         self.0.keys().map(|key| key.0.as_str())
     }
 
-    fn raw(&self, key: &str) -> Option<&'a str> {
+    /// The value at `key`, unread.
+    pub fn raw(&self, key: &str) -> Option<&'a str> {
         self.0.get(key).map(|value| value.get())
     }
 }

@@ -32,10 +32,21 @@ impl<'a> Contact<'a> {
         Some(Self { data, attributes, parameters })
     }
 
+    /// The contact of a contact record, which has the same fields and no parameters.
+    pub(super) fn from_record(record: Object<'a>) -> Self {
+        let attributes = record.object("Attributes").unwrap_or_default();
+        Self { data: record, attributes, parameters: Object::default() }
+    }
+
     /// A value that the flow handed over: the block's parameter, else the contact attribute. Blank counts as absent; a
     /// number or boolean as its text.
     pub fn value(&self, name: &str) -> Option<String> {
-        self.parameter(name).or_else(|| not_blank(self.attributes.scalar(name)?))
+        self.parameter(name).or_else(|| self.attribute(name))
+    }
+
+    /// A contact attribute: what a contact record will have too.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        not_blank(self.attributes.scalar(name)?)
     }
 
     /// A parameter of this very flow block.
@@ -69,17 +80,10 @@ impl<'a> Contact<'a> {
             .filter(|id| id.chars().count() <= MAX_CALL_ID_CHARS)
     }
 
-    /// The contact id, for the log: only where it looks like one, since a malformed event could hold anything there.
+    /// The contact id, for the log: only where it [looks like one](is_contact_id), since a malformed event could hold
+    /// anything there.
     pub fn contact_id(&self) -> Option<String> {
-        self.text("ContactId").filter(|id| {
-            let mut groups = id.split('-');
-            let matches = CONTACT_ID_GROUPS.iter().all(|length| {
-                groups.next().is_some_and(|group| {
-                    length.contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_alphanumeric())
-                })
-            });
-            matches && groups.next().is_none()
-        })
+        self.text("ContactId").filter(|id| is_contact_id(id))
     }
 
     /// How the contact came to be; an open set: `INBOUND`, `TRANSFER`, `DISCONNECT`, …
@@ -125,6 +129,17 @@ impl<'a> Contact<'a> {
     fn text(&self, name: &str) -> Option<String> {
         not_blank(self.data.text(name)?)
     }
+}
+
+/// Whether a text looks like a contact id and not like anything personal.
+pub fn is_contact_id(text: &str) -> bool {
+    let mut groups = text.split('-');
+    let matches = CONTACT_ID_GROUPS.iter().all(|length| {
+        groups.next().is_some_and(|group| {
+            length.contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+    });
+    matches && groups.next().is_none()
 }
 
 fn not_blank(text: String) -> Option<String> {

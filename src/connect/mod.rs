@@ -1,10 +1,12 @@
-//! Amazon Connect's edge: what an event holds, and what an answer may hold.
+//! Amazon Connect's edge: what an event or a contact record holds, and what an answer may hold.
 
 mod attributes;
 mod contact;
+mod contact_record;
 mod phone_number;
 
 pub(crate) use attributes::attribute_name;
 pub use attributes::{AttributeName, Attributes, InvalidName, MAX_BYTES, attribute_text};
-pub use contact::Contact;
+pub use contact::{Contact, is_contact_id};
+pub use contact_record::ContactRecord;
 pub use phone_number::PhoneNumber;
