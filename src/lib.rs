@@ -15,12 +15,13 @@
 //! - [`sticky_calls`]: the Sticky Calls API's edge: requests, answers, errors, retry, connection
 //! - [`aws`]: AWS's edge: SQS, DynamoDB and Secrets Manager
 //!
-//! and leans on: [`config`] (environment variables), [`budget`] (time), [`answer`] and [`reason`] (what a handler hands
+//! and leans on: [`batch`] (many items in bounded time), [`config`] (environment variables), [`budget`] (time), [`answer`] and [`reason`] (what a handler hands
 //! back, and the codes), [`card_numbers`] (masking), [`json`] (lenient reading), [`logging`].
 
 pub mod answer;
 pub mod app;
 pub mod aws;
+pub mod batch;
 pub mod budget;
 pub mod card_numbers;
 pub mod config;
