@@ -1,25 +1,26 @@
 //! One invocation: from the event to the answer, whatever happens in between.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use aws_lambda_events::event::streams::KinesisEventResponse;
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-use crate::answer::{Answer, Severity};
-use crate::budget::{Budget, time_left};
-use crate::config::Config;
+use crate::answer::{Answer, Line, milliseconds};
+use crate::budget::{self, Budget, time_left};
 use crate::connect::{Attributes, Contact, PhoneNumber};
 use crate::dispatch::{Action, Route, route};
 use crate::reason::Reason;
-use crate::sticky_calls::Client;
-use crate::{end_call, start_call};
+use crate::services::Services;
+use crate::{contact_records, end_call, redelivery, start_call};
 
-/// What an execution environment keeps from one invocation to the next.
+/// Answers invocations.
 pub struct App {
-    config: Config,
-    api: Option<Client>,
+    services: Services,
 }
 
 /// What Lambda says of an invocation beside the event.
@@ -31,44 +32,68 @@ pub struct Invocation<'a> {
     pub deadline_ms: u64,
 }
 
+/// What Lambda is handed back.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// For a flow: `$.External`.
+    Flow(Attributes),
+    /// For the outbox's queue: the messages that shall come again.
+    Redelivery(SqsBatchResponse),
+    /// For a stream: the records that shall come again.
+    ContactRecords(KinesisEventResponse),
+}
+
 impl App {
-    /// Sets up what all invocations share. Without a usable URL and key the API is never called.
-    pub fn new(config: Config) -> Self {
-        let api = config.api.as_ref().and_then(|access| {
-            Client::new(&access.url, &access.key)
-                .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))
-                .ok()
-        });
-        Self { config, api }
+    /// Answers with these services.
+    pub fn new(services: Services) -> Self {
+        Self { services }
     }
 
-    /// Opens the connection to the API ahead of the first call, bounded; a failure is the first call's to handle.
-    pub async fn open_first_connection(&self) {
-        if let Some(api) = &self.api {
-            api.open_first_connection().await;
-        }
-    }
-
-    /// Answers one event, whatever it holds, within the budget and without an error; logs one line about it.
-    pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Attributes {
-        // The guard inside looks after the handlers; this looks after everything around them. Should even the simplest
+    /// Answers one event, whatever it holds, in time and without an error; logs one line about it.
+    pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Reply {
+        // The guards inside look after the handlers; this looks after everything around them. Should even the simplest
         // fallback panic, an empty object is still an answer that Connect takes.
         let answer = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;
         answer.unwrap_or_else(|_panic| {
-            let action = self.config.action.unwrap_or(Action::StartCall);
-            let fallback = || self.fallback(action, None, Reason::Internal, Timestamp::now()).attributes;
-            catch_unwind(AssertUnwindSafe(fallback)).unwrap_or_default()
+            catch_unwind(AssertUnwindSafe(|| self.last_resort(payload))).unwrap_or(Reply::Flow(Attributes::default()))
         })
     }
 
-    async fn answer_event(&self, payload: &str, invocation: Invocation<'_>) -> Attributes {
-        let budget = Budget::start(self.config.timeout, time_left(invocation.deadline_ms, SystemTime::now()));
+    async fn answer_event(&self, payload: &str, invocation: Invocation<'_>) -> Reply {
+        let arrived = Instant::now();
+        let lambda_leaves = time_left(invocation.deadline_ms, SystemTime::now());
+        let request_id = invocation.request_id;
+        let flow = || Budget::of_a_flow(arrived, self.services.config.timeout, lambda_leaves);
+        let batch = || Budget::of_a_batch(arrived, lambda_leaves);
+        match route(payload, self.services.config.action) {
+            Route::Flow(action, contact) => {
+                Reply::Flow(self.answer_flow(action, Some(&contact), request_id, flow()).await)
+            }
+            Route::Unknown(action) => Reply::Flow(self.answer_flow(action, None, request_id, flow()).await),
+            Route::Redelivery(records) => {
+                let budget = batch();
+                let answer = redelivery::handle(&records, &self.services, request_id, budget.deadline()).await;
+                log_batch("redelivery", request_id, records.len(), answer.batch_item_failures.len(), &budget);
+                Reply::Redelivery(answer)
+            }
+            Route::ContactRecords(records) => {
+                let budget = batch();
+                let answer = contact_records::handle(&records, &self.services, request_id, budget.deadline()).await;
+                log_batch("contact_records", request_id, records.len(), answer.batch_item_failures.len(), &budget);
+                Reply::ContactRecords(answer)
+            }
+        }
+    }
+
+    async fn answer_flow(
+        &self,
+        action: Action,
+        contact: Option<&Contact<'_>>,
+        request_id: &str,
+        budget: Budget,
+    ) -> Attributes {
         let now = Timestamp::now();
-        let (action, contact) = match route(payload, self.config.action) {
-            Route::Flow(action, contact) => (action, Some(contact)),
-            Route::Unknown(action) => (action, None),
-        };
-        let contact = contact.as_ref();
         let work = self.handle(action, contact, budget.deadline(), now);
         let answer = guard(budget.deadline(), work, |reason| {
             // What made the handler panic may do so again here.
@@ -77,69 +102,77 @@ impl App {
         })
         .await;
         // A finished answer is not given up for a log line.
-        let _ = catch_unwind(AssertUnwindSafe(|| log(action, contact, invocation, &answer, &budget)));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let number = contact.and_then(Contact::customer_number);
+            answer.report.log(&Line {
+                message: "answered",
+                request_id,
+                handler: action.name(),
+                contact_id: contact.and_then(Contact::contact_id),
+                caller_ends_in: number.as_ref().map(PhoneNumber::last_two_digits).map(str::to_owned),
+                receives: None,
+                total: Some(budget.spent()),
+            });
+        }));
         answer.attributes
     }
 
     async fn handle(&self, action: Action, contact: Option<&Contact<'_>>, deadline: Instant, now: Timestamp) -> Answer {
-        let api = self.api.as_ref();
+        let services = &self.services;
         match (action, contact) {
-            (Action::StartCall, Some(contact)) => start_call::handle(contact, &self.config, api, deadline, now).await,
-            (Action::EndCall, Some(contact)) => end_call::handle(contact, &self.config, api, deadline, now).await,
+            (Action::StartCall, Some(contact)) => start_call::handle(contact, services, deadline, now).await,
+            (Action::EndCall, Some(contact)) => end_call::handle(contact, services, deadline, now).await,
             (action, None) => self.fallback(action, None, Reason::InvalidEvent, now),
         }
     }
 
     fn fallback(&self, action: Action, contact: Option<&Contact<'_>>, reason: Reason, now: Timestamp) -> Answer {
         match action {
-            Action::StartCall => start_call::fallback(contact, &self.config, reason, now),
+            Action::StartCall => start_call::fallback(contact, &self.services.config, reason, now),
             Action::EndCall => end_call::fallback(contact, reason),
+        }
+    }
+
+    /// The answer after a panic outside of the handlers: a flow goes on, and a batch comes again as a whole.
+    fn last_resort(&self, payload: &str) -> Reply {
+        match route(payload, self.services.config.action) {
+            Route::Flow(action, _) | Route::Unknown(action) => {
+                Reply::Flow(self.fallback(action, None, Reason::Internal, Timestamp::now()).attributes)
+            }
+            Route::Redelivery(records) => Reply::Redelivery(redelivery::all_of_it(&records)),
+            Route::ContactRecords(records) => Reply::ContactRecords(contact_records::all_of_it(&records)),
         }
     }
 }
 
-/// Runs `work` so that it has an answer by `deadline` even where it hangs, and an answer where it panics.
+/// The one line about a batch, after those about its summaries.
+fn log_batch(handler: &'static str, request_id: &str, received: usize, come_again: usize, budget: &Budget) {
+    let total_ms = milliseconds(budget.spent());
+    if come_again == 0 {
+        tracing::info!(request_id, handler, received, come_again, total_ms, "batch");
+    } else {
+        tracing::warn!(request_id, handler, received, come_again, total_ms, "batch");
+    }
+}
+
+/// Runs `work`, which is to be done by `deadline`, so that there is an answer a moment later even where it hangs, and an
+/// answer where it panics.
 async fn guard(deadline: Instant, work: impl Future<Output = Answer>, fallback: impl Fn(Reason) -> Answer) -> Answer {
-    match timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await {
+    match timeout_at(deadline + budget::GRACE, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_panic)) => fallback(Reason::Internal),
         Err(_elapsed) => fallback(Reason::Timeout),
     }
 }
 
-/// The one line that every invocation leaves; what it may hold is said in `logging`.
-fn log(action: Action, contact: Option<&Contact<'_>>, invocation: Invocation<'_>, answer: &Answer, budget: &Budget) {
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                request_id = invocation.request_id,
-                contact_id = contact.and_then(Contact::contact_id),
-                handler = action.name(),
-                outcome = answer.outcome,
-                reason = answer.reason.map(Reason::code),
-                detail = answer.detail,
-                attempts = answer.effort.map_or(0, |effort| effort.attempts),
-                api_ms = answer.effort.map(|effort| milliseconds(effort.latency)),
-                total_ms = milliseconds(budget.spent()),
-                caller_ends_in = contact.and_then(Contact::customer_number).as_ref().map(PhoneNumber::last_two_digits),
-                "answered"
-            )
-        };
-    }
-    match answer.severity {
-        Severity::Info => line!(info),
-        Severity::Warn => line!(warn),
-        Severity::Error => line!(error),
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::config::Config;
 
     fn fallback(reason: Reason) -> Answer {
         end_call::fallback(None, reason)
@@ -156,21 +189,33 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
             panic!("a bug")
         };
-        assert_eq!(guard(in_one_second(), before_waiting, fallback).await.reason, Some(Reason::Internal));
-        assert_eq!(guard(in_one_second(), after_waiting, fallback).await.reason, Some(Reason::Internal));
+        assert_eq!(guard(in_one_second(), before_waiting, fallback).await.report.reason, Some(Reason::Internal));
+        assert_eq!(guard(in_one_second(), after_waiting, fallback).await.report.reason, Some(Reason::Internal));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_hangs_gives_the_flow_its_fallback_at_the_deadline() {
         let began = Instant::now();
         let answer = guard(in_one_second(), std::future::pending(), fallback).await;
-        assert_eq!(answer.reason, Some(Reason::Timeout));
-        assert_eq!(began.elapsed(), Duration::from_secs(1));
+        assert_eq!(answer.report.reason, Some(Reason::Timeout));
+        assert_eq!(began.elapsed(), Duration::from_millis(1_020));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_is_done_at_once_is_heard_even_where_no_time_is_left() {
         let answer = guard(Instant::now(), async { fallback(Reason::NoIdentity) }, fallback).await;
-        assert_eq!(answer.reason, Some(Reason::NoIdentity));
+        assert_eq!(answer.report.reason, Some(Reason::NoIdentity));
+    }
+
+    #[test]
+    fn after_a_bug_around_the_handlers_a_flow_goes_on_and_a_batch_comes_again_as_a_whole() {
+        let app = App::new(Services::new(Config::read(|_| None).0));
+        let last_resort = |payload: &str| serde_json::to_value(app.last_resort(payload)).unwrap();
+        assert_eq!(last_resort(r#"{"Details":{"ContactData":{}}}"#)["lookup_reason"], "internal");
+        let messages = r#"{"Records":[{"eventSource":"aws:sqs","messageId":"m1"},{"eventSource":"aws:sqs"}]}"#;
+        let all = json!({"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": ""}]});
+        assert_eq!(last_resort(messages), all);
+        let records = r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"7"}}]}"#;
+        assert_eq!(last_resort(records), json!({"batchItemFailures": [{"itemIdentifier": "7"}]}));
     }
 }

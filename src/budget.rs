@@ -1,4 +1,4 @@
-//! How much time one flow invocation may take.
+//! How much time an invocation may take, and the shares in it.
 //!
 //! Connect's block waits 3 s unless its author changed that, and the caller hears silence meanwhile. The budget counts
 //! from the event's arrival and holds everything: connecting, the retry, waits, the answer.
@@ -10,6 +10,40 @@ use tokio::time::Instant;
 /// Kept of the time that Lambda leaves, for handing the answer over.
 const RESERVE_FOR_ANSWERING: Duration = Duration::from_millis(200);
 
+/// The longest that a batch may take, a minute being the save function's time-out: summaries from the outbox, or contact
+/// records. No caller waits for it.
+const BATCH: Duration = Duration::from_secs(55);
+
+/// What is kept of a save's budget for the outbox, after the API was tried; at most half.
+pub const OUTBOX: Duration = Duration::from_millis(500);
+
+/// What the cache may cost a caller who is identified, reading and storing together; and what voiding it may cost a save.
+pub const CACHE: Duration = Duration::from_millis(150);
+
+/// What looking at the API's key again may cost.
+pub const KEY_REFRESH: Duration = Duration::from_millis(300);
+
+/// How much longer than the work's own deadline an invocation waits for the work, so that a summary that was delivered or
+/// queued at the last moment is not taken for one that was lost.
+pub const GRACE: Duration = Duration::from_millis(20);
+
+/// The deadlines of a save.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaveDeadlines {
+    /// The API must have answered.
+    pub api: Instant,
+    /// Everything must be done.
+    pub all: Instant,
+}
+
+impl SaveDeadlines {
+    /// Those of a save that a flow waits for until `deadline`, and that keeps `share` for what comes after the API.
+    pub fn before(deadline: Instant, share: Duration) -> Self {
+        let left = deadline.saturating_duration_since(Instant::now());
+        Self { api: deadline - share.min(left / 2), all: deadline }
+    }
+}
+
 /// What an invocation may still spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
@@ -18,13 +52,17 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The budget of an event that arrives now: `limit`, cut to what Lambda leaves less a reserve for answering.
+    /// The budget of an event that a flow waits for: `limit`, cut to what Lambda leaves less a reserve for answering.
     ///
-    /// `lambda_leaves` is [`time_left`]'s answer; `None` means that Lambda's deadline is unknown.
-    pub fn start(limit: Duration, lambda_leaves: Option<Duration>) -> Self {
-        let arrived = Instant::now();
+    /// `lambda_leaves` is [`time_left`]'s answer at the time of arrival; `None` means that Lambda's deadline is unknown.
+    pub fn of_a_flow(arrived: Instant, limit: Duration, lambda_leaves: Option<Duration>) -> Self {
         let cut = lambda_leaves.map_or(limit, |left| limit.min(left.saturating_sub(RESERVE_FOR_ANSWERING)));
         Self { arrived, deadline: arrived + cut }
+    }
+
+    /// The budget of a batch.
+    pub fn of_a_batch(arrived: Instant, lambda_leaves: Option<Duration>) -> Self {
+        Self::of_a_flow(arrived, BATCH, lambda_leaves)
     }
 
     /// When the work must be done.
@@ -58,19 +96,48 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_gets_the_whole_flow_budget_where_lambda_leaves_more() {
-        assert_eq!(left(Budget::start(FLOW, Some(Duration::from_secs(5)))), FLOW);
-        assert_eq!(left(Budget::start(FLOW, None)), FLOW);
+        assert_eq!(left(Budget::of_a_flow(Instant::now(), FLOW, Some(Duration::from_secs(5)))), FLOW);
+        assert_eq!(left(Budget::of_a_flow(Instant::now(), FLOW, None)), FLOW);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_function_that_ends_sooner_cuts_the_budget_and_keeps_a_reserve() {
-        assert_eq!(left(Budget::start(FLOW, Some(Duration::from_secs(1)))), Duration::from_millis(800));
-        assert_eq!(left(Budget::start(FLOW, Some(Duration::from_millis(50)))), Duration::ZERO);
+        assert_eq!(
+            left(Budget::of_a_flow(Instant::now(), FLOW, Some(Duration::from_secs(1)))),
+            Duration::from_millis(800)
+        );
+        assert_eq!(left(Budget::of_a_flow(Instant::now(), FLOW, Some(Duration::from_millis(50)))), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_save_keeps_half_a_second_for_the_outbox() {
+        let now = Instant::now();
+        let save = SaveDeadlines::before(now + FLOW, OUTBOX);
+        assert_eq!(save.api - now, Duration::from_millis(2_000));
+        assert_eq!(save.all - now, FLOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_save_with_little_time_shares_it_between_the_api_and_the_outbox() {
+        let now = Instant::now();
+        let save = SaveDeadlines::before(now + Duration::from_millis(300), OUTBOX);
+        assert_eq!(save.api - now, Duration::from_millis(150));
+        assert_eq!(SaveDeadlines::before(now, OUTBOX), SaveDeadlines { api: now, all: now });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_may_take_as_long_as_the_save_function_or_lambda_leaves() {
+        assert_eq!(left(Budget::of_a_batch(Instant::now(), Some(Duration::from_secs(60)))), Duration::from_secs(55));
+        assert_eq!(
+            left(Budget::of_a_batch(Instant::now(), Some(Duration::from_secs(5)))),
+            Duration::from_millis(4_800)
+        );
+        assert_eq!(left(Budget::of_a_batch(Instant::now(), None)), Duration::from_secs(55));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_spent_counts_from_the_arrival() {
-        let budget = Budget::start(FLOW, None);
+        let budget = Budget::of_a_flow(Instant::now(), FLOW, None);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(budget.spent(), Duration::from_secs(1));
         assert_eq!(left(budget), Duration::from_millis(1_500));

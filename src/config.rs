@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use aws_sdk_sqs::config::Credentials;
+
+use crate::aws;
 use crate::connect::AttributeName;
 use crate::dispatch::Action;
 use crate::sticky_calls::{ApiKey, BaseUrl};
@@ -32,6 +35,16 @@ pub struct Config {
     pub variables: Vec<Variable>,
     /// `STICKY_CALLS_INTERNAL_NUMBERS`: numbers that are ours and not a customer's.
     pub internal_numbers: InternalNumbers,
+    /// `STICKY_CALLS_OUTBOX_QUEUE_URL`: where summaries wait that still have to be delivered.
+    pub outbox_queue_url: Option<String>,
+    /// `STICKY_CALLS_CACHE_TABLE` and `STICKY_CALLS_CACHE_TTL_SECONDS`.
+    pub cache: Option<CacheSettings>,
+    /// `STICKY_CALLS_DEFER_TO_RECORDS`: whether a save that holds no text is left to the contact record.
+    pub defer_to_records: bool,
+    /// `STICKY_CALLS_RECORDS`: which contact records are saved.
+    pub records: Records,
+    /// Lambda's own variables for AWS; `None` where nothing above needs AWS, or where they are not set.
+    pub aws: Option<aws::Access>,
 }
 
 /// Where the API is, and the key to it.
@@ -40,7 +53,45 @@ pub struct ApiAccess {
     /// Where the API is.
     pub url: BaseUrl,
     /// The key, which goes there alone.
-    pub key: ApiKey,
+    pub key: KeySource,
+}
+
+/// Where the API's key comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// `STICKY_CALLS_API_KEY`. It goes before a secret, so that a local run needs no store.
+    Fixed(ApiKey),
+    /// `STICKY_CALLS_API_KEY_SECRET_ARN`: a secret of AWS Secrets Manager.
+    Secret(String),
+}
+
+/// Where answers are kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// The name of the DynamoDB table.
+    pub table: String,
+    /// How long an answer may be used.
+    pub ttl: Duration,
+}
+
+/// Which contact records are saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Records {
+    /// Those of contacts that were identified: they carry a `customer_ref`.
+    #[default]
+    Identified,
+    /// All of which the caller can be recognised.
+    All,
+}
+
+impl Records {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "identified" => Some(Self::Identified),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
 }
 
 /// A variable whose value could not be used.
@@ -58,7 +109,7 @@ impl Config {
     /// What can't be used is in the second place, for the log.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<Malformed>) {
         let mut read = Reader { lookup, malformed: Vec::new() };
-        let config = Self {
+        let mut config = Self {
             api: read.api_access(),
             action: read.scalar(
                 "STICKY_CALLS_ACTION",
@@ -89,8 +140,29 @@ impl Config {
                 "",
                 InternalNumber::parse,
             )),
+            outbox_queue_url: read.scalar(
+                "STICKY_CALLS_OUTBOX_QUEUE_URL",
+                "the URL of a queue; there is no outbox",
+                web_url,
+            ),
+            cache: read.cache(),
+            defer_to_records: read
+                .scalar("STICKY_CALLS_DEFER_TO_RECORDS", "true or false; false is used", flag)
+                .unwrap_or_default(),
+            records: read
+                .scalar("STICKY_CALLS_RECORDS", "identified or all; identified is used", Records::parse)
+                .unwrap_or_default(),
+            aws: None,
         };
+        if config.needs_aws() {
+            config.aws = read.aws_access();
+        }
         (config, read.malformed)
+    }
+
+    fn needs_aws(&self) -> bool {
+        let key_is_a_secret = matches!(&self.api, Some(ApiAccess { key: KeySource::Secret(_), .. }));
+        key_is_a_secret || self.outbox_queue_url.is_some() || self.cache.is_some()
     }
 }
 
@@ -110,14 +182,43 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 self.usable("STICKY_CALLS_API_URL", expected, BaseUrl::parse(text.trim()))
             }
         };
-        let key = match self.not_blank("STICKY_CALLS_API_KEY") {
-            None => self.usable("STICKY_CALLS_API_KEY", "set to the API's key; the API is not called", None),
-            Some(text) => {
-                let key = ApiKey::new(SecretString::from(text));
+        let key = match (self.not_blank("STICKY_CALLS_API_KEY"), self.not_blank("STICKY_CALLS_API_KEY_SECRET_ARN")) {
+            (Some(text), _) => {
+                let key = ApiKey::new(SecretString::from(text)).map(KeySource::Fixed);
                 self.usable("STICKY_CALLS_API_KEY", "a key that fits a header; the API is not called", key)
+            }
+            (None, Some(arn)) => Some(KeySource::Secret(arn)),
+            (None, None) => {
+                let expected =
+                    "set to the API's key, or STICKY_CALLS_API_KEY_SECRET_ARN to its secret; the API is not called";
+                self.usable("STICKY_CALLS_API_KEY", expected, None)
             }
         };
         Some(ApiAccess { url: url?, key: key? })
+    }
+
+    fn cache(&mut self) -> Option<CacheSettings> {
+        let expected = "a whole number from 1 to 86400; 300 is used";
+        let ttl =
+            self.scalar("STICKY_CALLS_CACHE_TTL_SECONDS", expected, cache_ttl).unwrap_or(Duration::from_secs(300));
+        let table = self.scalar("STICKY_CALLS_CACHE_TABLE", "the name of a table; there is no cache", table_name)?;
+        Some(CacheSettings { table, ttl })
+    }
+
+    fn aws_access(&mut self) -> Option<aws::Access> {
+        let endpoint = self.scalar("AWS_ENDPOINT_URL", "a URL; AWS's own endpoints are used", web_url);
+        // What stands in for AWS takes any credentials, and AWS's emulator for Lambda passes blank ones on.
+        let local = endpoint.as_ref().map(|_| "us-east-1".to_owned());
+        let mut set_by_lambda = |variable| {
+            let value = self.not_blank(variable).or_else(|| local.clone());
+            self.usable(variable, "set by Lambda; no queue, table or secret is used", value)
+        };
+        let region = set_by_lambda("AWS_REGION");
+        let key_id = set_by_lambda("AWS_ACCESS_KEY_ID");
+        let key = set_by_lambda("AWS_SECRET_ACCESS_KEY");
+        let token = self.not_blank("AWS_SESSION_TOKEN");
+        let credentials = Credentials::new(key_id?, key?, token, None, "Lambda's environment");
+        Some(aws::Access { region: region?, credentials, endpoint })
     }
 
     fn scalar<T>(
@@ -163,6 +264,27 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 fn timeout(text: &str) -> Option<Duration> {
     let ms = text.parse().ok().filter(|ms| (100..=7_000).contains(ms))?;
     Some(Duration::from_millis(ms))
+}
+
+fn cache_ttl(text: &str) -> Option<Duration> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds))?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn flag(text: &str) -> Option<bool> {
+    text.to_ascii_lowercase().parse().ok()
+}
+
+/// An address of AWS's, or of something that stands in for it.
+fn web_url(text: &str) -> Option<String> {
+    let url = reqwest::Url::parse(text).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| text.to_owned())
+}
+
+/// A table's name or ARN; whether there is one shows when it is asked.
+fn table_name(text: &str) -> Option<String> {
+    let valid = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-:/".contains(&byte));
+    (valid && (3..=1_024).contains(&text.len())).then(|| text.to_owned())
 }
 
 /// A confidence from which on a caller counts as returning: more than 0, at most 1.
@@ -257,6 +379,66 @@ mod tests {
         let names: Vec<_> = config.variables.iter().map(|variable| variable.attribute.as_str()).collect();
         assert_eq!(names, ["var_name", "var_tier", "var_resolution", "var_call_date"]);
         assert_eq!(config.internal_numbers, InternalNumbers::default());
+        assert_eq!((config.outbox_queue_url, config.cache, config.defer_to_records), (None, None, false));
+        assert_eq!(config.records, Records::Identified);
+        assert!(config.aws.is_none());
+    }
+
+    /// What Lambda sets for every function.
+    const LAMBDA: [(&str, &str); 4] = [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "verysecret"),
+        ("AWS_SESSION_TOKEN", "verysecrettoo"),
+    ];
+
+    #[test]
+    fn queue_table_and_secret_are_used_with_what_lambda_sets() {
+        let (config, malformed) = read(
+            &[
+                &LAMBDA[..],
+                &[
+                    ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:1:secret:key"),
+                    ("STICKY_CALLS_OUTBOX_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/outbox"),
+                    ("STICKY_CALLS_CACHE_TABLE", "cache"),
+                    ("STICKY_CALLS_CACHE_TTL_SECONDS", "60"),
+                    ("STICKY_CALLS_DEFER_TO_RECORDS", "TRUE"),
+                    ("STICKY_CALLS_RECORDS", "all"),
+                    ("AWS_ENDPOINT_URL", "http://127.0.0.1:5005"),
+                ],
+            ]
+            .concat(),
+        );
+        assert_eq!(malformed, [""; 0]);
+        assert!(matches!(config.api.unwrap().key, KeySource::Secret(arn) if arn.ends_with(":key")));
+        assert!(config.outbox_queue_url.unwrap().ends_with("/outbox"));
+        assert_eq!(config.cache, Some(CacheSettings { table: "cache".to_owned(), ttl: Duration::from_secs(60) }));
+        assert!(config.defer_to_records);
+        assert_eq!(config.records, Records::All);
+        let aws = config.aws.unwrap();
+        assert_eq!((aws.region.as_str(), aws.endpoint.as_deref()), ("eu-central-1", Some("http://127.0.0.1:5005")));
+        assert_eq!(aws.credentials.session_token(), Some("verysecrettoo"));
+        assert!(!format!("{aws:?}").contains("verysecret"), "{aws:?}");
+    }
+
+    #[test]
+    fn a_function_that_needs_no_aws_does_not_look_for_it() {
+        let (config, malformed) = read(&[&LAMBDA[..], &[KEY]].concat());
+        assert!(config.aws.is_none() && malformed.is_empty());
+        let (config, malformed) = read(&[KEY, ("STICKY_CALLS_CACHE_TABLE", "cache")]);
+        assert!(config.aws.is_none());
+        assert_eq!(malformed, ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
+        let local = [KEY, ("STICKY_CALLS_CACHE_TABLE", "cache"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:5005")];
+        let (config, malformed) = read(&local);
+        assert!(config.aws.is_some() && malformed.is_empty());
+    }
+
+    #[test]
+    fn a_key_goes_before_a_secret() {
+        let (config, malformed) = read(&[KEY, ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn")]);
+        assert!(matches!(config.api.unwrap().key, KeySource::Fixed(_)) && malformed.is_empty());
+        let (config, _) = read(&[("STICKY_CALLS_API_KEY", " "), ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn")]);
+        assert!(matches!(config.api.unwrap().key, KeySource::Secret(_)));
     }
 
     #[test]
@@ -274,6 +456,13 @@ mod tests {
             ("STICKY_CALLS_VARIABLES", "name,first name"),
             ("STICKY_CALLS_INTERNAL_NUMBERS", "+1202*,*"),
             ("STICKY_CALLS_INTERNAL_NUMBERS", "+1202-555"),
+            ("STICKY_CALLS_OUTBOX_QUEUE_URL", "Outbox"),
+            ("STICKY_CALLS_OUTBOX_QUEUE_URL", "arn:aws:sqs:eu-central-1:1:outbox"),
+            ("STICKY_CALLS_CACHE_TABLE", "a table"),
+            ("STICKY_CALLS_CACHE_TTL_SECONDS", "0"),
+            ("STICKY_CALLS_CACHE_TTL_SECONDS", "86401"),
+            ("STICKY_CALLS_DEFER_TO_RECORDS", "yes"),
+            ("STICKY_CALLS_RECORDS", "none"),
         ] {
             let (config, malformed) = read(&[KEY, (variable, value)]);
             assert_eq!(malformed, [variable], "{value}");
@@ -283,6 +472,10 @@ mod tests {
             assert_eq!(config.returning_threshold, default.returning_threshold);
             assert_eq!(config.variables, default.variables);
             assert_eq!(config.internal_numbers, default.internal_numbers);
+            assert_eq!(config.outbox_queue_url, default.outbox_queue_url);
+            assert_eq!(config.cache, default.cache);
+            assert_eq!(config.defer_to_records, default.defer_to_records);
+            assert_eq!(config.records, default.records);
         }
     }
 

@@ -1,6 +1,9 @@
 //! Which handler an event reaches.
 
+use serde_json::value::RawValue;
+
 use crate::connect::Contact;
+use crate::json::Object;
 
 /// What a flow wants of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +38,34 @@ impl Action {
 pub enum Route<'a> {
     /// A flow event, for this handler.
     Flow(Action, Contact<'a>),
+    /// Messages of the outbox's queue.
+    Redelivery(Vec<&'a RawValue>),
+    /// Records of a Kinesis stream.
+    ContactRecords(Vec<&'a RawValue>),
     /// No event that we know: this handler's fallback, with `invalid_event`.
     Unknown(Action),
 }
 
-/// Sends an event where it belongs: by what its block says, else by what the function is pinned to, else by what kind of
-/// contact it is.
+/// Sends an event where it belongs. A flow event: by what its block says, else by what the function is pinned to, else by
+/// what kind of contact it is. A batch: by where all of it comes from.
 pub fn route(payload: &str, pinned: Option<Action>) -> Route<'_> {
-    let Some(contact) = Contact::from_flow_event(payload) else {
-        return Route::Unknown(pinned.unwrap_or(Action::StartCall));
-    };
-    let action = asked_for(&contact).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
-    Route::Flow(action, contact)
+    if let Some(contact) = Contact::from_flow_event(payload) {
+        let action = asked_for(&contact).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
+        return Route::Flow(action, contact);
+    }
+    let records = Object::parse(payload).map(|event| event.array("Records")).unwrap_or_default();
+    match source(&records).as_deref() {
+        Some("aws:sqs") => Route::Redelivery(records),
+        Some("aws:kinesis") => Route::ContactRecords(records),
+        _ => Route::Unknown(pinned.unwrap_or(Action::StartCall)),
+    }
+}
+
+/// The source that all records have.
+fn source(records: &[&RawValue]) -> Option<String> {
+    let mut sources = records.iter().map(|record| Object::parse(record.get())?.text("eventSource"));
+    let first = sources.next()??;
+    sources.all(|source| source.as_ref() == Some(&first)).then_some(first)
 }
 
 fn asked_for(contact: &Contact<'_>) -> Option<Action> {
@@ -73,6 +92,8 @@ mod tests {
     fn reached(payload: &str, pinned: Option<Action>) -> (&'static str, Action) {
         match route(payload, pinned) {
             Route::Flow(action, _) => ("flow", action),
+            Route::Redelivery(_) => ("redelivery", Action::EndCall),
+            Route::ContactRecords(_) => ("contact records", Action::EndCall),
             Route::Unknown(action) => ("unknown", action),
         }
     }
@@ -124,5 +145,29 @@ mod tests {
             assert_eq!(reached(payload, None), ("unknown", Action::StartCall), "{payload:?}");
             assert_eq!(reached(payload, Some(Action::EndCall)), ("unknown", Action::EndCall), "{payload:?}");
         }
+    }
+
+    #[test]
+    fn a_batch_goes_by_where_all_of_its_records_come_from() {
+        let batch = |sources: &[&str]| {
+            let records: Vec<_> = sources.iter().map(|source| format!(r#"{{"eventSource":"{source}"}}"#)).collect();
+            format!(r#"{{"Records":[{}]}}"#, records.join(","))
+        };
+        for pinned in [None, Some(Action::StartCall), Some(Action::EndCall)] {
+            assert_eq!(reached(&batch(&["aws:sqs", "aws:sqs"]), pinned).0, "redelivery");
+            assert_eq!(reached(&batch(&["aws:kinesis"]), pinned).0, "contact records");
+            let otherwise = [
+                batch(&[]),
+                batch(&["aws:s3"]),
+                batch(&["aws:sqs", "aws:kinesis"]),
+                r#"{"Records":[{"eventSource":"aws:sqs"},7]}"#.to_owned(),
+                r#"{"Records":{"eventSource":"aws:sqs"}}"#.to_owned(),
+            ];
+            for payload in otherwise {
+                assert_eq!(reached(&payload, pinned), ("unknown", pinned.unwrap_or(Action::StartCall)), "{payload}");
+            }
+        }
+        let both = r#"{"Details":{"ContactData":{}},"Records":[{"eventSource":"aws:sqs"}]}"#;
+        assert_eq!(reached(both, None), ("flow", Action::StartCall));
     }
 }

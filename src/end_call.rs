@@ -1,98 +1,119 @@
 //! End-call: saves through the Sticky Calls API what happened in a call, and never fails the flow.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Severity};
+use crate::answer::{Answer, Report, Severity};
+use crate::budget::{self, SaveDeadlines};
 use crate::card_numbers;
-use crate::config::Config;
-use crate::connect::{Attributes, Contact, attribute_name};
+use crate::config::{Config, Records};
+use crate::connect::{Attributes, Contact, ContactRecord, attribute_name};
+use crate::delivery;
 use crate::identity;
 use crate::reason::Reason;
-use crate::sticky_calls::{Client, EndRequest, IdentityHints, IntentStatus};
-
-/// What is saved as the last issue where nobody wrote anything; read back it says nothing.
-pub(crate) const FILLER: &str = "Customer called for support";
-
-/// The value that holds the summary, and the source of a last issue taken from it.
-pub(crate) const CALL_SUMMARY: &str = "call_summary";
-
-/// The value that holds the agent's notes, and the source of a last issue taken from them.
-pub(crate) const AGENT_NOTES: &str = "agent_notes";
+use crate::services::Services;
+use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus};
+use crate::summary::{AGENT_NOTES, CALL_SUMMARY, FILLER, LAST_ISSUE_SOURCE, Summary};
 
 /// What every value is called that is to be saved as a variable of the rest of its name.
 const VARIABLE_PREFIX: &str = "var_";
 
-/// Saves what happened. `api` is `None` where the API is not configured; `now` is the time of the save.
+/// Saves what happened in a call, for the flow that is about to end it; `now` is the time of the save.
 ///
 /// It always has an answer, by `deadline`.
-pub async fn handle(
-    contact: &Contact<'_>,
-    config: &Config,
-    api: Option<&Client>,
-    deadline: Instant,
-    now: Timestamp,
-) -> Answer {
-    let request = match request(contact, config, now) {
-        Ok(request) => request,
+pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instant, now: Timestamp) -> Answer {
+    let summary = match summary(contact, &services.config, Source::Flow, now) {
+        Ok(summary) => summary,
         Err(reason) => return fallback(Some(contact), reason),
     };
-    let Some(api) = api else { return fallback(Some(contact), Reason::Misconfigured) };
-    let call = api.end_call(&request, deadline).await;
-    let answer = match call.result {
-        Ok(()) => answer(Some(contact), "saved", None, Severity::Info),
-        Err(error) if error.reason() == Reason::Conflict => saved_before(contact),
-        Err(error) => Answer { detail: Some(error.to_string()), ..fallback(Some(contact), error.reason()) },
-    };
-    Answer { effort: Some(call.effort), ..answer }
+    if services.config.defer_to_records && !summary.holds_text() {
+        return deferred(contact, &services.config);
+    }
+    let deadlines = SaveDeadlines::before(deadline, share_after_the_api(services));
+    let delivery = delivery::to_api_or_outbox(&summary, services, deadlines).await;
+    answer(Some(contact), delivery.report(&summary))
 }
 
 /// The answer where nothing was saved, with the reason.
 pub fn fallback(contact: Option<&Contact<'_>>, reason: Reason) -> Answer {
-    match reason {
-        Reason::NoIdentity | Reason::OptedOut => answer(contact, "skipped", Some(reason), Severity::Info),
+    let (outcome, severity) = match reason {
+        Reason::NoIdentity | Reason::OptedOut => ("skipped", Severity::Info),
         // Whatever the reason, what was said in this call is gone unless somebody enters it again.
-        _ => answer(contact, "failed", Some(reason), Severity::Error),
+        _ => ("failed", Severity::Error),
+    };
+    answer(contact, report(outcome, Some(reason), severity))
+}
+
+/// The answer where the contact record shall be saved in this save's stead. The record has the contact's attributes and
+/// not this block's parameters, so without a stored reference it may not be saved at all: worth a warning.
+fn deferred(contact: &Contact<'_>, config: &Config) -> Answer {
+    let stored = identity::customer_ref(contact.attribute("customer_ref")).is_some();
+    let mut report = report("deferred", None, Severity::Info);
+    if !stored && config.records == Records::Identified {
+        report.severity = Severity::Warn;
+        report.detail = Some("the contact has no attribute customer_ref, so its record will not be saved".to_owned());
+    }
+    answer(Some(contact), report)
+}
+
+/// What a save keeps of its budget for what comes after the API was asked.
+fn share_after_the_api(services: &Services) -> Duration {
+    match (&services.outbox, &services.cache) {
+        (Some(_), _) => budget::OUTBOX,
+        (None, Some(_)) => budget::CACHE,
+        (None, None) => Duration::ZERO,
     }
 }
 
-/// 409 means that this call's end was saved before: a repeated block, or another flow of the same call. What the agent
-/// wrote since then would be lost, so that is logged louder.
-fn saved_before(contact: &Contact<'_>) -> Answer {
-    let held_text = contact.value(CALL_SUMMARY).or_else(|| contact.value(AGENT_NOTES)).is_some();
-    let severity = if held_text { Severity::Warn } else { Severity::Info };
-    answer(Some(contact), "saved", Some(Reason::Conflict), severity)
-}
-
 /// The four attributes of a save.
-fn answer(contact: Option<&Contact<'_>>, status: &'static str, reason: Option<Reason>, severity: Severity) -> Answer {
+fn answer(contact: Option<&Contact<'_>>, report: Report) -> Answer {
+    let success = matches!(report.outcome, "saved" | "queued" | "deferred");
     let attributes = Attributes::new([
-        (attribute_name!("success"), (status == "saved").to_string()),
-        (attribute_name!("save_status"), status.to_owned()),
-        (attribute_name!("error"), reason.map_or("", Reason::code).to_owned()),
+        (attribute_name!("success"), success.to_string()),
+        (attribute_name!("save_status"), report.outcome.to_owned()),
+        (attribute_name!("error"), report.reason.map_or("", Reason::code).to_owned()),
         (attribute_name!("call_id"), contact.and_then(Contact::call_id).unwrap_or_default()),
     ]);
-    Answer { attributes, outcome: status, reason, severity, effort: None, detail: None }
+    Answer { attributes, report }
+}
+
+fn report(outcome: &'static str, reason: Option<Reason>, severity: Severity) -> Report {
+    Report { outcome, reason, severity, source: "", effort: None, detail: None }
+}
+
+/// Where a save is read from. The two differ in what is sent where nobody said anything.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A flow's block.
+    Flow,
+    /// The contact record, after all of it is over.
+    Record(&'a ContactRecord<'a>),
 }
 
 /// What the API is told, or why it is not.
-fn request(contact: &Contact<'_>, config: &Config, now: Timestamp) -> Result<EndRequest, Reason> {
+///
+/// # Errors
+///
+/// The reason of the `skipped` or `failed` answer.
+pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: Timestamp) -> Result<Summary, Reason> {
     if identity::has_opted_out(contact) {
         return Err(Reason::OptedOut);
     }
     let call_id = contact.call_id().ok_or(Reason::InvalidEvent)?;
     let customer_ref = identity::customer_ref(contact.value("customer_ref"));
     let identity_hints = if customer_ref.is_some() { None } else { Some(standalone_hints(contact, config)?) };
-    Ok(EndRequest {
+    let request = EndRequest {
         call_id,
         customer_ref,
         identity_hints,
         intent: contact.value("intent").unwrap_or_else(|| "general_inquiry".to_owned()),
-        intent_status: intent_status(contact),
-        variables: variables(contact, now),
-    })
+        intent_status: intent_status(contact, source),
+        variables: variables(contact, source, now),
+    };
+    Ok(Summary { contact_id: contact.contact_id(), request })
 }
 
 /// Who called, where no start gave a reference.
@@ -105,21 +126,27 @@ fn standalone_hints(contact: &Contact<'_>, config: &Config) -> Result<IdentityHi
     if hints.are_usable() { Ok(hints) } else { Err(Reason::NoIdentity) }
 }
 
-/// A word that is none of the API's means that somebody should look; none at all means that the call went its way.
-fn intent_status(contact: &Contact<'_>) -> IntentStatus {
-    match contact.value("intent_status") {
-        Some(word) => IntentStatus::parse(word.trim()).unwrap_or(IntentStatus::Open),
-        None => IntentStatus::Resolved,
+/// A word that is none of the API's means that somebody should look; none at all means that the call went its way, or
+/// that the caller gave up before anybody took it.
+fn intent_status(contact: &Contact<'_>, source: Source<'_>) -> IntentStatus {
+    match (contact.value("intent_status"), source) {
+        (Some(word), _) => IntentStatus::parse(word.trim()).unwrap_or(IntentStatus::Open),
+        (None, Source::Record(record)) if record.nobody_took_it() => IntentStatus::Abandoned,
+        (None, _) => IntentStatus::Resolved,
     }
 }
 
 /// What the next call shall know. Card numbers are taken out of every text.
-fn variables(contact: &Contact<'_>, now: Timestamp) -> BTreeMap<String, String> {
-    let summary = contact.value(CALL_SUMMARY).map(|text| (text, Some(CALL_SUMMARY)));
+fn variables(contact: &Contact<'_>, source: Source<'_>, now: Timestamp) -> BTreeMap<String, String> {
+    let call_summary = contact.value(CALL_SUMMARY).map(|text| (text, CALL_SUMMARY));
     let notes = contact.value(AGENT_NOTES);
-    let (last_issue, source) = summary
-        .or_else(|| notes.clone().map(|text| (text, Some(AGENT_NOTES))))
-        .unwrap_or_else(|| (FILLER.to_owned(), None));
+    let written = call_summary.or_else(|| notes.clone().map(|text| (text, AGENT_NOTES)));
+    let (last_issue, last_issue_source) = match (written, source) {
+        (Some((text, written_as)), _) => (Some(text), Some(written_as)),
+        (None, Source::Flow) => (Some(FILLER.to_owned()), None),
+        // Nobody is waiting for an answer, and the filler would only bury what an earlier call left.
+        (None, Source::Record(_)) => (None, None),
+    };
     let call_date = contact
         .value("call_date")
         .or_else(|| contact.value("call_start"))
@@ -127,8 +154,8 @@ fn variables(contact: &Contact<'_>, now: Timestamp) -> BTreeMap<String, String> 
         .unwrap_or_else(|| format!("{now:.3}"));
 
     let own = [
-        ("last_issue", Some(last_issue)),
-        ("last_issue_source", source.map(str::to_owned)),
+        ("last_issue", last_issue),
+        (LAST_ISSUE_SOURCE, last_issue_source.map(str::to_owned)),
         ("resolution", notes),
         ("call_date", Some(call_date)),
     ];

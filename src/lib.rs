@@ -9,29 +9,46 @@
 //! - [`runtime`]: process start; the Lambda Runtime API on one side, [`app`] on the other
 //! - [`app`]: one invocation: the budget, the panic guard, the log line
 //! - [`dispatch`]: which handler an event reaches
-//! - [`start_call`], [`end_call`]: the two handlers; the only place where Connect's terms become the API's and back
-//! - [`identity`]: the identity hints that both handlers send
-//! - [`connect`]: Amazon Connect's edge: the contact in an event, the attributes in an answer
-//! - [`sticky_calls`]: the Sticky Calls API's edge: requests, answers, errors, retry, connection
-//! - [`aws`]: AWS's edge: SQS, DynamoDB and Secrets Manager
+//! - [`start_call`], [`end_call`]: a flow's two handlers; the only place where Connect's terms become the API's and back
+//! - [`contact_records`], [`redelivery`]: the handlers of batches, of a stream and of the outbox's queue
+//! - [`identity`]: the identity hints that all of them send
+//! - [`summary`], [`delivery`]: what a call leaves, and its way to the API, else to the [`outbox`]
+//! - [`api`], [`keys`]: the API, asked with the key of the moment
+//! - [`cache`]: answers that are kept for a caller who rings back
 //!
-//! and leans on: [`batch`] (many items in bounded time), [`config`] (environment variables), [`budget`] (time), [`answer`] and [`reason`] (what a handler hands
-//! back, and the codes), [`card_numbers`] (masking), [`json`] (lenient reading), [`logging`].
+//! Three worlds are at the edges, and none of them knows another:
+//!
+//! - [`connect`]: Amazon Connect: the contact in an event or a record, the attributes in an answer
+//! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection
+//! - [`aws`]: SQS, DynamoDB and Secrets Manager
+//!
+//! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`budget`] (time), [`batch`],
+//! [`answer`] and [`reason`] (what a handler hands back, and the codes), [`card_numbers`] (masking), [`json`] (lenient
+//! reading), [`logging`].
 
 pub mod answer;
+pub mod api;
 pub mod app;
 pub mod aws;
 pub mod batch;
 pub mod budget;
+pub mod cache;
 pub mod card_numbers;
 pub mod config;
 pub mod connect;
+pub mod contact_records;
+pub mod delivery;
 pub mod dispatch;
 pub mod end_call;
 pub mod identity;
 pub mod json;
+pub mod keys;
 pub mod logging;
+pub mod outbox;
 pub mod reason;
+pub mod redelivery;
 pub mod runtime;
+pub mod services;
 pub mod start_call;
 pub mod sticky_calls;
+pub mod summary;

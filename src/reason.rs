@@ -33,6 +33,8 @@ pub enum Reason {
     Rejected,
     /// 5xx.
     ServerError,
+    /// Neither the API nor the outbox took a summary.
+    OutboxUnavailable,
     /// A panic of ours, caught.
     Internal,
 }
@@ -56,6 +58,7 @@ impl Reason {
             Self::RateLimited => "rate_limited",
             Self::Rejected => "rejected",
             Self::ServerError => "server_error",
+            Self::OutboxUnavailable => "outbox_unavailable",
             Self::Internal => "internal",
         }
     }

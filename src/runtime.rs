@@ -7,10 +7,10 @@ use lambda_runtime::{Context, LambdaEvent, LambdaInvocation, Runtime, service_fn
 use serde_json::value::RawValue;
 use tower::util::MapRequestLayer;
 
-use crate::app::{App, Invocation};
+use crate::app::{App, Invocation, Reply};
 use crate::config::Config;
-use crate::connect::Attributes;
 use crate::logging;
+use crate::services::Services;
 
 /// What Lambda sets for every function and its runtime library can't do without.
 const SET_BY_LAMBDA: [&str; 4] = [
@@ -64,8 +64,9 @@ pub async fn run() -> Result<(), Error> {
     for setting in malformed {
         tracing::warn!(variable = setting.variable, expected = setting.expected, "unusable setting");
     }
-    let app = App::new(config);
-    app.open_first_connection().await;
+    let services = Services::new(config);
+    services.warm_up().await;
+    let app = App::new(services);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
 
     let app = &app;
@@ -79,7 +80,7 @@ pub async fn run() -> Result<(), Error> {
     })
 }
 
-async fn answer(app: &App, payload: &RawValue, context: &Context) -> Attributes {
+async fn answer(app: &App, payload: &RawValue, context: &Context) -> Reply {
     let invocation = Invocation { request_id: &context.request_id, deadline_ms: context.deadline };
     app.answer(payload.get(), invocation).await
 }

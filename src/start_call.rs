@@ -1,43 +1,86 @@
 //! Start-call: asks the Sticky Calls API who is calling and maps its answer to `$.External`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Severity};
+use crate::answer::{Answer, Report, Severity};
+use crate::budget;
+use crate::cache::Cache;
 use crate::config::{Config, Threshold};
 use crate::connect::{Attributes, Contact, attribute_name, attribute_text};
-use crate::end_call;
 use crate::identity;
 use crate::reason::Reason;
-use crate::sticky_calls::{Client, IdentityHints, LineType, Recommendation, StartAnswer, StartRequest, Telco};
+use crate::services::Services;
+use crate::sticky_calls::{
+    ApiKey, Error, IdentityHints, LineType, Recommendation, StartAnswer, StartRequest, Started, Telco,
+};
+use crate::summary;
 
 /// How these contacts came to be: they continue another one, or we placed the call ourselves.
 const NOT_INBOUND: [&str; 7] =
     ["TRANSFER", "QUEUE_TRANSFER", "CALLBACK", "MONITOR", "OUTBOUND", "EXTERNAL_OUTBOUND", "AGENT_REPLY"];
 
-/// Identifies the caller. `api` is `None` where the API is not configured; `now` is the time of the call.
+/// Identifies the caller; `now` is the time of the call.
 ///
 /// It always has an answer, by `deadline`: the same attributes on every path.
-pub async fn handle(
-    contact: &Contact<'_>,
-    config: &Config,
-    api: Option<&Client>,
-    deadline: Instant,
-    now: Timestamp,
-) -> Answer {
+pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instant, now: Timestamp) -> Answer {
+    let config = &services.config;
     let request = match request(contact, config) {
         Ok(request) => request,
         Err(reason) => return fallback(Some(contact), config, reason, now),
     };
-    let Some(api) = api else { return fallback(Some(contact), config, Reason::Misconfigured, now) };
+    let Some(api) = &services.api else { return fallback(Some(contact), config, Reason::Misconfigured, now) };
+    let Some(key) = api.keys.current(deadline).await else { return unanswered(contact, config, &Error::NoKey, now) };
+    let mut cache = CacheShare::new(services.cache.as_ref());
+    if let Some(kept) = cache.find(&request, &key, deadline).await {
+        return answered(contact, config, &kept, "cache", now);
+    }
+    let asked = Timestamp::now();
     let call = api.start_call(&request, deadline).await;
-    let answer = match call.result {
-        Ok(answer) => answered(contact, config, &answer, now),
-        Err(error) => {
-            Answer { detail: Some(error.to_string()), ..fallback(Some(contact), config, error.reason(), now) }
+    let mut answer = match call.result {
+        Ok(started) => {
+            cache.keep(&request, &started, &key, asked, deadline).await;
+            answered(contact, config, &started.answer, "api", now)
         }
+        Err(error) => unanswered(contact, config, &error, now),
     };
-    Answer { effort: Some(call.effort), ..answer }
+    answer.report.effort = Some(call.effort);
+    answer
+}
+
+/// The cache, and what one caller may still spend on it: [`budget::CACHE`] for looking and keeping together.
+struct CacheShare<'a> {
+    cache: Option<&'a Cache>,
+    left: Duration,
+}
+
+impl<'a> CacheShare<'a> {
+    fn new(cache: Option<&'a Cache>) -> Self {
+        Self { cache, left: budget::CACHE }
+    }
+
+    /// The kept answer to this question. Where the cache does not answer, the API shall be asked.
+    async fn find(&mut self, request: &StartRequest, key: &ApiKey, deadline: Instant) -> Option<StartAnswer> {
+        let cache = self.cache?;
+        let began = Instant::now();
+        let found = cache.find(request, key, deadline.min(began + self.left)).await;
+        self.left = self.left.saturating_sub(began.elapsed());
+        found.inspect_err(|error| tracing::warn!(detail = %error, "the cache could not be read")).ok().flatten()
+    }
+
+    /// Keeps an answer of the API's, where there is time left for it.
+    async fn keep(&self, request: &StartRequest, started: &Started, key: &ApiKey, asked: Timestamp, deadline: Instant) {
+        let Some(cache) = self.cache else { return };
+        if self.left.is_zero() {
+            return;
+        }
+        let deadline = deadline.min(Instant::now() + self.left);
+        if let Err(error) = cache.keep(request, started, key, asked, deadline).await {
+            tracing::warn!(detail = %error, "the cache could not be written");
+        }
+    }
 }
 
 /// The answer where the API was not asked or did not help: what is known of nobody, with the reason.
@@ -51,19 +94,37 @@ pub fn fallback(contact: Option<&Contact<'_>>, config: &Config, reason: Reason, 
     };
     let lookup = Lookup { status, reason: Some(reason), source: "", returning: false };
     let attributes = attributes(contact, config, &StartAnswer::default(), &lookup, now);
-    Answer { attributes, outcome: status, reason: Some(reason), severity, effort: None, detail: None }
+    Answer { attributes, report: report(&lookup, severity) }
 }
 
-fn answered(contact: &Contact<'_>, config: &Config, answer: &StartAnswer, now: Timestamp) -> Answer {
+/// The fallback for what the API said or failed to say.
+fn unanswered(contact: &Contact<'_>, config: &Config, error: &Error, now: Timestamp) -> Answer {
+    let mut answer = fallback(Some(contact), config, error.reason(), now);
+    answer.report.detail = Some(error.to_string());
+    answer
+}
+
+fn answered(
+    contact: &Contact<'_>,
+    config: &Config,
+    answer: &StartAnswer,
+    source: &'static str,
+    now: Timestamp,
+) -> Answer {
     let returning = threshold(contact, config).is_met_by(answer.confidence);
     let status = match answer.recommendation {
         _ if returning => "matched",
         Recommendation::Reuse | Recommendation::Confirm => "unconfirmed",
         Recommendation::Ignore => "new",
     };
-    let lookup = Lookup { status, reason: None, source: "api", returning };
+    let lookup = Lookup { status, reason: None, source, returning };
     let attributes = attributes(Some(contact), config, answer, &lookup, now);
-    Answer { attributes, outcome: status, reason: None, severity: Severity::Info, effort: None, detail: None }
+    Answer { attributes, report: report(&lookup, Severity::Info) }
+}
+
+fn report(lookup: &Lookup, severity: Severity) -> Report {
+    let Lookup { status, reason, source, returning: _ } = *lookup;
+    Report { outcome: status, reason, severity, source, effort: None, detail: None }
 }
 
 /// What the API is asked, or why it is not.
@@ -164,12 +225,12 @@ fn attributes(
 /// The last issue and who wrote it. A save without summary and notes left a filler that says nothing.
 fn last_issue(answer: &StartAnswer) -> (String, &'static str) {
     let text = answer.variables.get("last_issue").map(|text| attribute_text(text)).unwrap_or_default();
-    if text.is_empty() || text.trim() == end_call::FILLER {
+    if text.is_empty() || text.trim() == summary::FILLER {
         return (String::new(), "");
     }
     let source = match answer.variables.get("last_issue_source").map(String::as_str) {
-        Some(end_call::CALL_SUMMARY) => end_call::CALL_SUMMARY,
-        Some(end_call::AGENT_NOTES) => end_call::AGENT_NOTES,
+        Some(summary::CALL_SUMMARY) => summary::CALL_SUMMARY,
+        Some(summary::AGENT_NOTES) => summary::AGENT_NOTES,
         _ => "",
     };
     (text, source)

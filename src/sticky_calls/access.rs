@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
+use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The API's address, without a slash at its end; the only seam that tests and local runs have.
@@ -47,13 +48,26 @@ fn is_this_machine(host: &str) -> bool {
 pub struct ApiKey(SecretString);
 
 impl ApiKey {
-    /// Takes a key, or `None` where it would not fit a header. Its form is the API's business.
+    /// Takes a key, or `None` where it is blank or would not fit a header. Its form is the API's business.
     pub fn new(secret: SecretString) -> Option<Self> {
+        let is_blank = secret.expose_secret().trim().is_empty();
         let key = Self(secret);
-        key.authorization().is_some().then_some(key)
+        (!is_blank && key.authorization().is_some()).then_some(key)
     }
 
-    /// The `Authorization` header, marked sensitive; the one place where the key is exposed.
+    /// A key for keyed hashes, derived from this one for `purpose`. It says nothing of the key, and another purpose or
+    /// another key gives another one.
+    pub fn derive(&self, purpose: &str) -> hmac::Key {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose_secret().as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, purpose.as_bytes()).as_ref())
+    }
+
+    /// Whether `other` is the same key.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+
+    /// The `Authorization` header, marked sensitive.
     pub(super) fn authorization(&self) -> Option<HeaderValue> {
         let mut header = HeaderValue::from_str(&format!("Bearer {}", self.0.expose_secret())).ok()?;
         header.set_sensitive(true);

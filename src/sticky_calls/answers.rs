@@ -1,4 +1,4 @@
-//! What the API answers to a start. (An end's answer must be a JSON object; nothing in it is read.)
+//! What the API answers.
 
 use std::collections::BTreeMap;
 
@@ -84,6 +84,20 @@ impl StartAnswer {
     }
 }
 
+/// The API's answer to `POST /v1/calls/end`, as far as it is of use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndAnswer {
+    /// The customer for whom it was saved; news where the request had identity hints alone.
+    pub customer_ref: Option<String>,
+}
+
+impl EndAnswer {
+    /// Reads an answer's body, or `None` where it is no JSON object.
+    pub fn parse(body: &str) -> Option<Self> {
+        Some(Self { customer_ref: Object::parse(body)?.text("customer_ref") })
+    }
+}
+
 fn level(word: &str) -> Option<&'static str> {
     ["very_high", "high", "medium", "low"].into_iter().find(|known| *known == word)
 }
@@ -146,6 +160,16 @@ mod tests {
     #[test]
     fn an_empty_object_is_an_answer_about_nobody() {
         assert_eq!(StartAnswer::parse("{}").unwrap(), StartAnswer::default());
+    }
+
+    #[test]
+    fn an_end_says_for_whom_it_was_saved() {
+        // The fields that the vendor's documentation names for `POST /v1/calls/end`.
+        let body = r#"{"call_id":"call_001","customer_ref":"cust_1","call_start":"2026-02-07T10:30:00.000Z",
+            "call_end":"2026-02-07T10:35:00.000Z","duration_seconds":300,"intents_updated":1,"variables_updated":2}"#;
+        assert_eq!(EndAnswer::parse(body).unwrap().customer_ref.as_deref(), Some("cust_1"));
+        assert_eq!(EndAnswer::parse("{}"), Some(EndAnswer::default()));
+        assert_eq!(EndAnswer::parse("[]"), None);
     }
 
     #[test]

@@ -3,27 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::first_connection::FirstConnection;
 use super::retry::{Retry, retry_after};
-use super::{ApiKey, BaseUrl, EndRequest, Error, StartAnswer, StartRequest};
-use crate::json::Object;
+use super::{ApiKey, BaseUrl, EndAnswer, EndRequest, Error, StartAnswer, StartRequest};
 
 /// The longest that connecting may take: DNS, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest that the function's start waits for its first connection. A caller may be waiting behind it, whose flow
-/// block gives up 3 s after it asked, with a budget of 2.5 s still to come.
-const FIRST_CONNECTION_TIMEOUT: Duration = Duration::from_millis(400);
-
 /// How long an unused connection is worth keeping. Lambda freezes the function between calls, so nobody notices when
 /// the other side hangs up; servers and gateways do that after 60 s or more.
 const MAX_IDLE: Duration = Duration::from_secs(30);
+
+/// How many unused connections are kept: as many as a batch uses at once.
+const MAX_IDLE_CONNECTIONS: usize = crate::batch::AT_ONCE;
 
 /// The largest answer that is read. More is no answer of this API's.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -37,8 +35,8 @@ pub struct Call<T> {
     pub effort: Effort,
 }
 
-/// What a call to the API took, retry and waits included.
-#[derive(Clone, Copy, Debug)]
+/// What a call to the API took, retries and waits included.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Effort {
     /// How often the API was asked.
     pub attempts: u32,
@@ -46,9 +44,29 @@ pub struct Effort {
     pub latency: Duration,
 }
 
+impl std::ops::Add for Effort {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { attempts: self.attempts + other.attempts, latency: self.latency + other.latency }
+    }
+}
+
+/// What a start came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// The API's answer.
+    pub answer: StartAnswer,
+    /// The same as it came.
+    pub json: String,
+}
+
 /// The client: built once, used for every call of an execution environment.
 pub struct Client {
     http: reqwest::Client,
+    /// For the try after a connection that broke: it never uses one that was kept, which may be just as dead.
+    unpooled: reqwest::Client,
+    /// For [`Client::open_first_connection`] alone.
     opener: reqwest::Client,
     start_url: Url,
     end_url: Url,
@@ -79,56 +97,56 @@ impl From<rustls::Error> for BuildError {
 }
 
 impl Client {
-    /// Builds the client for the API at `url`, with `key`. Nothing is sent yet.
+    /// Builds the client for the API at `url`. Nothing is sent yet.
     ///
     /// # Errors
     ///
     /// Where TLS can't be set up or the address is none.
-    pub fn new(url: &BaseUrl, key: &ApiKey) -> Result<Self, BuildError> {
+    pub fn new(url: &BaseUrl) -> Result<Self, BuildError> {
         let endpoint = |path| {
             let text = format!("{}{path}", url.as_str());
             Url::parse(&text).map_err(|_| BuildError("the API's URL is no URL".to_owned()))
         };
-        let authorization = key.authorization().ok_or_else(|| BuildError("the key fits no header".to_owned()))?;
         let tls = tls()?;
         let first = FirstConnection::new(MAX_IDLE);
         Ok(Self {
-            http: http(tls.clone())
-                .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
-                .connector_layer(first.taker())
-                .build()?,
+            http: http(tls.clone()).connector_layer(first.taker()).build()?,
+            unpooled: http(tls.clone()).pool_max_idle_per_host(0).build()?,
             opener: http(tls).connector_layer(first.keeper()).build()?,
             start_url: endpoint("/v1/calls/start")?,
             end_url: endpoint("/v1/calls/end")?,
         })
     }
 
-    /// Opens the connection that the first call will use, for as long as the function's start can wait. Nothing is sent
-    /// over it, and where it fails the first call opens its own.
-    pub async fn open_first_connection(&self) {
+    /// Opens the connection that the first call will use, before `deadline`. Nothing is sent over it, and where it fails
+    /// the first call opens its own.
+    pub async fn open_first_connection(&self, deadline: Instant) {
         // The opener never gets its connection, so its request never leaves and its answer is always an error.
-        let _ = timeout(FIRST_CONNECTION_TIMEOUT, self.opener.get(self.start_url.clone()).send()).await;
+        let _ = timeout_at(deadline, self.opener.get(self.start_url.clone()).send()).await;
     }
 
     /// `POST /v1/calls/start`: asks who is calling, and is done before `deadline`.
-    pub async fn start_call(&self, request: &StartRequest, deadline: Instant) -> Call<StartAnswer> {
-        self.call(&self.start_url, request, StartAnswer::parse, deadline).await
+    pub async fn start_call(&self, request: &StartRequest, key: &ApiKey, deadline: Instant) -> Call<Started> {
+        let read = |json: String| StartAnswer::parse(&json).map(|answer| Started { answer, json });
+        self.call(&self.start_url, request, key, read, deadline).await
     }
 
     /// `POST /v1/calls/end`: saves what happened, and is done before `deadline`.
-    pub async fn end_call(&self, request: &EndRequest, deadline: Instant) -> Call<()> {
-        self.call(&self.end_url, request, |body| Object::parse(body).map(|_| ()), deadline).await
+    pub async fn end_call(&self, request: &EndRequest, key: &ApiKey, deadline: Instant) -> Call<EndAnswer> {
+        self.call(&self.end_url, request, key, |json| EndAnswer::parse(&json), deadline).await
     }
 
     async fn call<T>(
         &self,
         url: &Url,
         request: &impl Serialize,
-        read: fn(&str) -> Option<T>,
+        key: &ApiKey,
+        read: fn(String) -> Option<T>,
         deadline: Instant,
     ) -> Call<T> {
         let began = Instant::now();
         let mut retry = Retry::once_before(deadline);
+        let mut http = &self.http;
         let mut attempts = 0;
         let result = loop {
             // With no time left nothing is sent: a save whose answer nobody waits for would be reported as failed.
@@ -136,38 +154,47 @@ impl Client {
                 break Err(Error::Timeout);
             }
             attempts += 1;
-            let attempt = timeout_at(deadline, self.attempt(url, request, read)).await;
+            let attempt = timeout_at(deadline, attempt(http, url, key, request, read)).await;
             let error = match attempt.unwrap_or(Err(Error::Timeout)) {
                 Ok(answer) => break Ok(answer),
                 Err(error) => error,
             };
             let Some(wait) = retry.wait_after(&error) else { break Err(error) };
             tracing::debug!(reason = error.reason().code(), detail = %error, wait_ms = wait.as_millis(), "trying again");
+            if let Error::Network { .. } = error {
+                http = &self.unpooled;
+            }
             sleep(wait).await;
         };
         Call { result, effort: Effort { attempts, latency: began.elapsed() } }
     }
+}
 
-    async fn attempt<T>(&self, url: &Url, request: &impl Serialize, read: fn(&str) -> Option<T>) -> Result<T, Error> {
-        let response = self.http.post(url.clone()).json(request).send().await?;
-        match response.status() {
-            StatusCode::OK | StatusCode::CREATED => {
-                let body = body(response).await?;
-                let body = std::str::from_utf8(&body).ok();
-                body.and_then(read).ok_or(Error::InvalidResponse { detail: "the answer is no JSON object" })
-            }
-            status if status.is_client_error() || status.is_server_error() => {
-                let header = response.headers().get(RETRY_AFTER);
-                let retry_after = header.and_then(|header| retry_after(header, SystemTime::now()));
-                Err(Error::Status { status, retry_after })
-            }
-            _ => Err(Error::InvalidResponse { detail: "the status is neither an answer nor a refusal" }),
+async fn attempt<T>(
+    http: &reqwest::Client,
+    url: &Url,
+    key: &ApiKey,
+    request: &impl Serialize,
+    read: fn(String) -> Option<T>,
+) -> Result<T, Error> {
+    let authorization = key.authorization().ok_or(Error::NoKey)?;
+    let response = http.post(url.clone()).header(AUTHORIZATION, authorization).json(request).send().await?;
+    match response.status() {
+        StatusCode::OK | StatusCode::CREATED => {
+            let body = String::from_utf8(body(response).await?).ok();
+            body.and_then(read).ok_or(Error::InvalidResponse { detail: "the answer is no JSON object" })
         }
+        status if status.is_client_error() || status.is_server_error() => {
+            let header = response.headers().get(RETRY_AFTER);
+            let retry_after = header.and_then(|header| retry_after(header, SystemTime::now()));
+            Err(Error::Status { status, retry_after })
+        }
+        _ => Err(Error::InvalidResponse { detail: "the status is neither an answer nor a refusal" }),
     }
 }
 
-/// What both clients share: no redirects and no proxy, so that the key goes to the API alone; no retries of their own,
-/// so that `retry` decides; at most one idle connection, so that a retry after a dead one gets a fresh one.
+/// What the clients share: no redirects and no proxy, so that the key goes to the API alone; no retries of their own, so
+/// that `retry` decides.
 fn http(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -178,7 +205,7 @@ fn http(tls: ClientConfig) -> reqwest::ClientBuilder {
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(MAX_IDLE)
-        .pool_max_idle_per_host(1)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
 }
 
 /// TLS by rustls on ring, with Mozilla's roots built in: no file is read and no platform code is asked.

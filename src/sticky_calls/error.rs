@@ -13,6 +13,8 @@ use crate::reason::Reason;
 /// It never holds a body: the API's may echo personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
+    /// There is no key to ask with: the secret that holds it could not be read, and never was before.
+    NoKey,
     /// No answer, or not the whole of it, before the deadline; or no connection within its second.
     Timeout,
     /// No connection, or one that broke: refused, reset, DNS, TLS, cut body.
@@ -38,6 +40,7 @@ impl Error {
     /// The code of the closed list.
     pub fn reason(&self) -> Reason {
         match self {
+            Self::NoKey => Reason::Misconfigured,
             Self::Timeout => Reason::Timeout,
             Self::Network { .. } => Reason::Network,
             Self::InvalidResponse { .. } => Reason::InvalidResponse,
@@ -53,9 +56,17 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether another key might help.
+    pub fn is_about_the_key(&self) -> bool {
+        matches!(self, Self::Status { status: StatusCode::UNAUTHORIZED, .. })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoKey => f.write_str("the secret with the key could not be read"),
             Self::Timeout => f.write_str("no answer in time"),
             Self::Network { detail } => f.write_str(detail),
             Self::InvalidResponse { detail } => f.write_str(detail),

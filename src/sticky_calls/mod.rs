@@ -3,7 +3,7 @@
 //! - [`Client`]: `POST /v1/calls/start` and `POST /v1/calls/end`, within a deadline
 //! - `retry`: which failures are tried again, and when
 //! - `first_connection`: the connection that is opened while the function starts
-//! - [`StartRequest`], [`EndRequest`], [`StartAnswer`]: the API's own terms
+//! - [`StartRequest`], [`EndRequest`], [`StartAnswer`], [`EndAnswer`]: the API's own terms
 //! - [`Error`]: what a status or a fault means
 
 mod access;
@@ -15,7 +15,7 @@ mod requests;
 mod retry;
 
 pub use access::{ApiKey, BaseUrl};
-pub use answers::{OpenIntent, Recommendation, StartAnswer};
-pub use client::{Call, Client, Effort};
+pub use answers::{EndAnswer, OpenIntent, Recommendation, StartAnswer};
+pub use client::{Call, Client, Effort, Started};
 pub use error::Error;
 pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, StartRequest, Telco};

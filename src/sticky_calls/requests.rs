@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// `POST /v1/calls/start`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,7 +17,7 @@ pub struct StartRequest {
 }
 
 /// By what the API may recognise a customer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IdentityHints {
     /// The caller's number, E.164.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ pub struct IdentityHints {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dnis: Option<String>,
     /// Ids of this one customer, the same on every call: CRM id, account number, e-mail address, …
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub external_ids: BTreeMap<String, String>,
     /// The reference that the API gave earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,8 +74,8 @@ impl LineType {
     }
 }
 
-/// `POST /v1/calls/end`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// `POST /v1/calls/end`. It can be read back too, since the outbox keeps it as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndRequest {
     /// The `call_id` of the call's start.
     pub call_id: String,
@@ -94,7 +94,7 @@ pub struct EndRequest {
 }
 
 /// What became of an intent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IntentStatus {
     /// Somebody still has to look after it.

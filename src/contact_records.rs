@@ -1,0 +1,178 @@
+//! Contact records: what Connect streams about each contact once it is over, saved like the end of a call.
+//!
+//! A disconnect flow does not run when the caller hangs up first, and runs before an agent has written notes; the record
+//! comes for every contact and after that. It comes at least once, and again whenever attributes change. The API takes
+//! one end of a call, so a second one does no harm, but the first one is all that it takes: of a call's records in one
+//! batch the fullest is sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_lambda_events::encodings::Base64Data;
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::answer::{Line, Report};
+use crate::batch;
+use crate::budget::SaveDeadlines;
+use crate::config::{Config, Records};
+use crate::connect::ContactRecord;
+use crate::delivery;
+use crate::end_call::{self, Source};
+use crate::identity;
+use crate::json::Object;
+use crate::reason::Reason;
+use crate::services::Services;
+use crate::summary::Summary;
+
+/// The longest that one record waits for the API, before it goes to the outbox.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How contacts came to be that are no call of a customer's: a supervisor who listened in, and a disconnect flow.
+const NO_CALLS: [&str; 2] = ["MONITOR", "DISCONNECT"];
+
+/// The attribute that a flow sets after its save was `saved` or `queued`.
+const SAVED_BY_A_FLOW: &str = "sticky_calls_saved";
+
+/// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox; where that
+/// fails too, its sequence number is in the answer, and Lambda starts over from the lowest of them.
+pub async fn handle(
+    records: &[&RawValue],
+    services: &Services,
+    request_id: &str,
+    deadline: Instant,
+) -> KinesisEventResponse {
+    let calls = calls(records, &services.config, request_id, Timestamp::now());
+    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+    let not_done = batch::not_done(calls.into_values(), deadline, async |call| {
+        // An API that hangs must not use up the time that the outbox needs for all the others.
+        let deadlines = SaveDeadlines { api: half.min(Instant::now() + PATIENCE), all: deadline };
+        let delivery = delivery::to_api_or_outbox(&call.fullest.summary, services, deadlines).await;
+        let is_safe = delivery.is_safe();
+        delivery.report(&call.fullest.summary).log(&call.fullest.line(request_id));
+        is_safe
+    });
+    let mut answer = KinesisEventResponse::default();
+    answer.set_failures(not_done.await.into_iter().flat_map(|call| call.sequence_numbers));
+    answer
+}
+
+/// The answer that brings the whole batch back.
+pub fn all_of_it(records: &[&RawValue]) -> KinesisEventResponse {
+    let mut answer = KinesisEventResponse::default();
+    answer.set_failures(records.iter().map(|record| sequence_number(record)));
+    answer
+}
+
+/// The records of one call in a batch.
+struct Call {
+    sequence_numbers: Vec<String>,
+    fullest: Entry,
+}
+
+impl Call {
+    fn add(&mut self, sequence_number: String, entry: Entry) {
+        self.sequence_numbers.push(sequence_number);
+        if entry.rank >= self.fullest.rank {
+            self.fullest = entry;
+        }
+    }
+}
+
+/// What one record says.
+struct Entry {
+    summary: Summary,
+    /// How much it says: whether somebody wrote something, and how late it is.
+    rank: (bool, Option<Timestamp>),
+}
+
+impl Entry {
+    fn line<'a>(&self, request_id: &'a str) -> Line<'a> {
+        Line { contact_id: self.summary.contact_id.clone(), ..Line::about_a_summary("contact_records", request_id) }
+    }
+}
+
+/// What is to be saved of a batch, by call. A record that a flow has marked speaks for those that were made before the
+/// mark.
+fn calls(records: &[&RawValue], config: &Config, request_id: &str, now: Timestamp) -> BTreeMap<String, Call> {
+    let mut calls: BTreeMap<String, Call> = BTreeMap::new();
+    let mut saved_by_a_flow = Vec::new();
+    for record in records {
+        let text = text(record).unwrap_or_default();
+        let Some(contact_record) = ContactRecord::parse(&text) else { continue };
+        if is_saved_by_a_flow(&contact_record) {
+            saved_by_a_flow.extend(contact_record.contact().call_id());
+        } else if let Some(entry) = entry(&contact_record, config, request_id, now) {
+            let number = sequence_number(record);
+            match calls.get_mut(&entry.summary.request.call_id) {
+                Some(call) => call.add(number, entry),
+                None => {
+                    let call_id = entry.summary.request.call_id.clone();
+                    calls.insert(call_id, Call { sequence_numbers: vec![number], fullest: entry });
+                }
+            }
+        }
+    }
+    calls.retain(|call_id, _| !saved_by_a_flow.contains(call_id));
+    calls
+}
+
+/// What a record says, where it is to be saved.
+fn entry(record: &ContactRecord<'_>, config: &Config, request_id: &str, now: Timestamp) -> Option<Entry> {
+    if !is_a_call_to_save(record, config) {
+        return None;
+    }
+    let summary = match end_call::summary(record.contact(), config, Source::Record(record), now) {
+        Ok(summary) => summary,
+        Err(reason @ Reason::InvalidEvent) => {
+            let contact_id = record.contact().contact_id();
+            let line = Line { contact_id, ..Line::about_a_summary("contact_records", request_id) };
+            Report::failed(reason, "the call's id is longer than the API takes".to_owned()).log(&line);
+            return None;
+        }
+        // Nobody to save it for, or who wants it.
+        Err(_) => return None,
+    };
+    if record.has_next() && !ended_with_an_agent(record, &summary, config) {
+        return None;
+    }
+    let last_update = record.last_update().and_then(|text| text.parse().ok());
+    Some(Entry { rank: (summary.holds_text(), last_update), summary })
+}
+
+/// Of a call's segments the last one is saved; of the others only one in which the call ended with an agent, and which has
+/// a next one just because a disconnect flow ran. That the agent has written something tells it. Where the disconnect
+/// flow's own save may have been left to this record, an agent who has written nothing must be enough: while the caller
+/// waited in a queue, from where calls go on without a transfer too, there was none.
+fn ended_with_an_agent(record: &ContactRecord<'_>, summary: &Summary, config: &Config) -> bool {
+    let had_an_agent = summary.holds_text() || (config.defer_to_records && record.had_an_agent());
+    had_an_agent && !record.was_transferred()
+}
+
+fn is_saved_by_a_flow(record: &ContactRecord<'_>) -> bool {
+    record.contact().value(SAVED_BY_A_FLOW).is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
+}
+
+fn is_a_call_to_save(record: &ContactRecord<'_>, config: &Config) -> bool {
+    let contact = record.contact();
+    let method = contact.initiation_method().unwrap_or_default();
+    let was_identified = identity::customer_ref(contact.value("customer_ref")).is_some();
+    !NO_CALLS.contains(&method.as_str())
+        && !record.is_agent_guide()
+        && (was_identified || config.records == Records::All)
+}
+
+/// The text of a record's data, which Kinesis hands over in Base64.
+fn text(record: &RawValue) -> Option<String> {
+    let kinesis = Object::parse(record.get())?.object("kinesis")?;
+    let data: Base64Data = serde_json::from_str(kinesis.raw("data")?).ok()?;
+    String::from_utf8(data.0).ok()
+}
+
+/// A record's sequence number. A blank one makes Lambda take the whole batch for failed, which loses nothing.
+fn sequence_number(record: &RawValue) -> String {
+    let kinesis = Object::parse(record.get()).and_then(|record| record.object("kinesis"));
+    kinesis.and_then(|kinesis| kinesis.text("sequenceNumber")).unwrap_or_default()
+}

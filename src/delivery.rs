@@ -1,0 +1,103 @@
+//! A summary's way: to the API, and where that fails to the outbox. What is never to happen is that it is neither.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use futures_util::future::join;
+use tokio::time::Instant;
+
+use crate::answer::{Report, Severity};
+use crate::budget::{self, SaveDeadlines};
+use crate::reason::Reason;
+use crate::services::Services;
+use crate::sticky_calls::Effort;
+use crate::summary::Summary;
+
+/// What became of a summary.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Where it is now.
+    pub outcome: Outcome,
+    /// What the call to the API took, where it was called.
+    pub effort: Option<Effort>,
+    /// What the API or the outbox said, beyond the reason.
+    pub detail: Option<String>,
+}
+
+/// Where a summary is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The API took it.
+    Saved,
+    /// The API had an end of this call before: a repeated block, or another flow of the same call.
+    SavedBefore,
+    /// The API did not take it, for this reason, and the outbox did.
+    Queued(Reason),
+    /// Nobody took it.
+    Failed(Reason),
+}
+
+impl Delivery {
+    /// Whether the summary is in safe hands.
+    pub fn is_safe(&self) -> bool {
+        !matches!(self.outcome, Outcome::Failed(_))
+    }
+
+    /// What the log says of it.
+    pub fn report(self, summary: &Summary) -> Report {
+        let (outcome, reason, severity) = match self.outcome {
+            Outcome::Saved => ("saved", None, Severity::Info),
+            // The API takes one end of a call, so what somebody wrote since then is not taken any more.
+            Outcome::SavedBefore if summary.holds_text() => ("saved", Some(Reason::Conflict), Severity::Warn),
+            Outcome::SavedBefore => ("saved", Some(Reason::Conflict), Severity::Info),
+            Outcome::Queued(reason) if reason.needs_an_operator() => ("queued", Some(reason), Severity::Error),
+            Outcome::Queued(reason) => ("queued", Some(reason), Severity::Warn),
+            Outcome::Failed(reason) => ("failed", Some(reason), Severity::Error),
+        };
+        Report { outcome, reason, severity, source: "", effort: self.effort, detail: self.detail }
+    }
+}
+
+/// Delivers a summary to the API, or else to the outbox where there is one.
+pub async fn to_api_or_outbox(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
+    let delivery = to_api(summary, services, deadlines).await;
+    let (Outcome::Failed(reason), Some(outbox)) = (delivery.outcome, &services.outbox) else { return delivery };
+    let kept = outbox.keep(summary, reason, deadlines.all);
+    match join(kept, void_cache(summary, None, services, deadlines.all)).await {
+        (Ok(()), ()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
+        (Err(error), ()) => {
+            let api = delivery.detail.as_deref().unwrap_or(reason.code());
+            let detail = Some(format!("the API: {api}; the outbox: {error}"));
+            Delivery { outcome: Outcome::Failed(Reason::OutboxUnavailable), detail, ..delivery }
+        }
+    }
+}
+
+/// Delivers a summary to the API alone.
+pub async fn to_api(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
+    let failed = |reason, effort, detail| Delivery { outcome: Outcome::Failed(reason), effort, detail };
+    let Some(api) = &services.api else { return failed(Reason::Misconfigured, None, None) };
+    // A panic on the way to the API must not keep the summary from the outbox.
+    let call = AssertUnwindSafe(api.end_call(&summary.request, deadlines.api)).catch_unwind().await;
+    let Ok(call) = call else { return failed(Reason::Internal, None, None) };
+    let effort = Some(call.effort);
+    let (outcome, named) = match call.result {
+        Ok(answer) => (Outcome::Saved, answer.customer_ref),
+        Err(error) if error.reason() == Reason::Conflict => (Outcome::SavedBefore, None),
+        Err(error) => return failed(error.reason(), effort, Some(error.to_string())),
+    };
+    void_cache(summary, named.as_deref(), services, deadlines.all).await;
+    Delivery { outcome, effort, detail: None }
+}
+
+/// Makes void what the cache holds for the customer of a summary. It costs a save [`budget::CACHE`] at most, and never its
+/// outcome.
+async fn void_cache(summary: &Summary, customer_ref: Option<&str>, services: &Services, deadline: Instant) {
+    let Some(cache) = &services.cache else { return };
+    let key = services.api.as_ref().and_then(|api| api.keys.known());
+    let deadline = deadline.min(Instant::now() + budget::CACHE);
+    if let Err(error) = cache.void(&summary.request, customer_ref, key.as_ref(), deadline).await {
+        let contact_id = summary.contact_id.as_deref();
+        tracing::warn!(contact_id, detail = %error, "the cache may hold what was known before this save");
+    }
+}

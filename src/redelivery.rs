@@ -1,0 +1,96 @@
+//! Redelivery: messages of the outbox's queue, delivered to the API at last.
+//!
+//! Lambda deletes the messages that are not reported back. One that is comes again: after a while that grows with each
+//! try, until the queue moves it to its dead letters. A message is never queued a second time.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsMessage};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::answer::{Line, Report, Severity};
+use crate::batch;
+use crate::budget::SaveDeadlines;
+use crate::delivery;
+use crate::json::Object;
+use crate::outbox;
+use crate::reason::Reason;
+use crate::services::Services;
+
+/// The longest that one message waits for the API. No caller waits with it, so an API that is slow gets its time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is kept of the batch's time to put messages off that could not be delivered.
+const PUTTING_OFF: Duration = Duration::from_secs(1);
+
+/// Delivers the messages of a batch before `deadline`, and answers with the ids of those that shall come again.
+pub async fn handle(
+    records: &[&RawValue],
+    services: &Services,
+    request_id: &str,
+    deadline: Instant,
+) -> SqsBatchResponse {
+    let not_done =
+        batch::not_done(records.iter().copied(), deadline, async |record| match serde_json::from_str(record.get()) {
+            Ok(message) => redeliver(&message, services, request_id, deadline).await,
+            Err(_) => false,
+        });
+    let mut answer = SqsBatchResponse::default();
+    answer.set_failures(not_done.await.into_iter().map(message_id));
+    answer
+}
+
+/// The answer that brings the whole batch back.
+pub fn all_of_it(records: &[&RawValue]) -> SqsBatchResponse {
+    let mut answer = SqsBatchResponse::default();
+    answer.set_failures(records.iter().copied().map(message_id));
+    answer
+}
+
+/// A message's id. A blank one makes [Lambda take the whole batch for
+/// failed](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html), which loses nothing.
+fn message_id(record: &RawValue) -> String {
+    Object::parse(record.get()).and_then(|message| message.text("messageId")).unwrap_or_default()
+}
+
+/// Whether a message may be deleted: the API has what it holds.
+async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, deadline: Instant) -> bool {
+    let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
+    let line = Line { receives: Some(receives), ..Line::about_a_summary("redelivery", request_id) };
+    let summary = match outbox::read(message.body.as_deref().unwrap_or_default()) {
+        Ok(summary) => summary,
+        Err(why) => {
+            Report::failed(Reason::InvalidEvent, why.to_string()).log(&line);
+            // At once, so that it gets to the dead letters soon.
+            come_again_after(Duration::ZERO, message, services, deadline).await;
+            return false;
+        }
+    };
+    let delivery = delivery::to_api(&summary, services, deadlines(deadline)).await;
+    let is_delivered = delivery.is_safe();
+    let mut report = delivery.report(&summary);
+    if !is_delivered {
+        // Nothing is lost: it comes again, and after the last time an alarm tells of it.
+        report = Report { outcome: "queued", severity: Severity::Warn, ..report };
+        come_again_after(outbox::wait_after(receives), message, services, deadline).await;
+    }
+    report.log(&Line { contact_id: summary.contact_id, ..line });
+    is_delivered
+}
+
+/// The deadlines of one message in a batch that ends at `deadline`.
+fn deadlines(deadline: Instant) -> SaveDeadlines {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    SaveDeadlines { api: now + left.saturating_sub(PUTTING_OFF).min(PATIENCE), all: deadline }
+}
+
+/// Says when a message shall come again. Where the queue does not take that, it comes after the queue's own visibility
+/// time-out.
+async fn come_again_after(wait: Duration, message: &SqsMessage, services: &Services, deadline: Instant) {
+    let (Some(outbox), Some(receipt_handle)) = (&services.outbox, &message.receipt_handle) else { return };
+    if let Err(error) = outbox.put_off(receipt_handle, wait, deadline).await {
+        tracing::warn!(message_id = message.message_id, detail = %error, "a message could not be put off");
+    }
+}

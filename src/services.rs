@@ -1,0 +1,79 @@
+//! What the configuration is built into: whom a handler can ask.
+
+use std::time::Duration;
+
+use futures_util::future::join3;
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use crate::api::Api;
+use crate::aws::Clients;
+use crate::cache::Cache;
+use crate::config::{Config, KeySource};
+use crate::keys::Keys;
+use crate::outbox::Outbox;
+use crate::sticky_calls::Client;
+
+/// The longest that the function's start waits for the API's key and for its first connections. A caller may be waiting
+/// behind it, whose flow block gives up 3 s after it asked, with a budget of 2.5 s still to come.
+const WARM_UP: Duration = Duration::from_millis(400);
+
+/// What an execution environment keeps from one invocation to the next.
+pub struct Services {
+    /// The settings.
+    pub config: Config,
+    /// The Sticky Calls API; `None` where it is not configured, and then nothing is sent anywhere.
+    pub api: Option<Api>,
+    /// Where summaries are kept that the API did not take, if they are.
+    pub outbox: Option<Outbox>,
+    /// Where the API's answers are kept, if they are.
+    pub cache: Option<Cache>,
+}
+
+impl Services {
+    /// Builds what is configured and nothing else. Nothing is sent yet.
+    pub fn new(config: Config) -> Self {
+        let aws = config.aws.as_ref().map(|access| access.clients());
+        let api = api(&config, aws.as_ref());
+        let outbox = config.outbox_queue_url.as_ref().zip(aws.as_ref()).map(|(url, aws)| Outbox::new(aws.queue(url)));
+        let cache = config.cache.as_ref().zip(aws.as_ref()).map(|(cache, aws)| {
+            let ttl = SignedDuration::try_from(cache.ttl).unwrap_or(SignedDuration::MAX);
+            Cache::new(aws.table(&cache.table), ttl)
+        });
+        Self { config, api, outbox, cache }
+    }
+
+    /// Reads the API's key and opens the connections that the first call will use, side by side and bounded; what fails
+    /// is the first call's to handle.
+    pub async fn warm_up(&self) {
+        let deadline = Instant::now() + WARM_UP;
+        let key = async {
+            if let Some(api) = &self.api {
+                api.keys.read_ahead(deadline).await;
+            }
+        };
+        let connection = async {
+            if let Some(api) = &self.api {
+                api.open_first_connection(deadline).await;
+            }
+        };
+        let table = async {
+            if let Some(cache) = &self.cache {
+                cache.open_first_connection(deadline).await;
+            }
+        };
+        join3(key, connection, table).await;
+    }
+}
+
+fn api(config: &Config, aws: Option<&Clients>) -> Option<Api> {
+    let access = config.api.as_ref()?;
+    let keys = match &access.key {
+        KeySource::Fixed(key) => Keys::fixed(key.clone()),
+        KeySource::Secret(arn) => Keys::in_secret(aws?.secret(arn)),
+    };
+    let client = Client::new(&access.url)
+        .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))
+        .ok()?;
+    Some(Api::new(client, keys))
+}
