@@ -2,7 +2,8 @@
 //!
 //! In one run and against the same API stand-in, in turn: a bare reqwest POST; an invocation of the release binary over
 //! a stand-in for the Lambda Runtime API that asks the API; one that is skipped, so that what the Runtime API itself
-//! costs can be told apart. Then the start of the process to its first answer, and what a hung API costs a flow.
+//! costs can be told apart. Then the start of the process to its first answer, and what a hung API costs a flow. With
+//! moto's server, whose address is in `STICKY_CONNECT_MOTO`, also the start with outbox, cache and secret configured.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,6 +14,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use stand_ins::aws::Aws;
 use stand_ins::events::{event, with_contact};
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::{Fault, KEY};
@@ -90,18 +92,44 @@ async fn warm_calls() {
 }
 
 async fn starts() {
-    let mut times = Vec::new();
+    let mut bare = Vec::new();
     for _ in 0..STARTS {
-        let began = Instant::now();
-        Stack::start(BOOTSTRAP, &[]).await.invoke(&event("returning_caller")).await;
-        times.push(began.elapsed());
+        bare.push(start_to_first_answer(&[]).await);
     }
+    report_starts("with the API alone", &mut bare);
+    let Ok(moto) = std::env::var("STICKY_CONNECT_MOTO") else { return };
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let (table, secret) = (aws.create_table().await, aws.create_secret(KEY).await);
+    let mut variables = aws.variables();
+    for (name, value) in [
+        // Past the stand-in, which opens a connection for each request.
+        ("AWS_ENDPOINT_URL", &format!("http://{moto}")),
+        ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue),
+        ("STICKY_CALLS_CACHE_TABLE", &table),
+        ("STICKY_CALLS_API_KEY_SECRET_ARN", &secret),
+    ] {
+        variables.push((name.to_owned(), value.clone()));
+    }
+    variables.push(("STICKY_CALLS_API_KEY".to_owned(), String::new()));
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut configured = Vec::new();
+    for _ in 0..STARTS {
+        configured.push(start_to_first_answer(&variables).await);
+    }
+    report_starts("with outbox, cache and secret in moto", &mut configured);
+}
+
+async fn start_to_first_answer(variables: &[(&str, &str)]) -> Duration {
+    let began = Instant::now();
+    Stack::start(BOOTSTRAP, variables).await.invoke(&event("returning_caller")).await;
+    began.elapsed()
+}
+
+fn report_starts(what: &str, times: &mut [Duration]) {
     times.sort_unstable();
-    println!(
-        "process start to first answer, {STARTS} times: p50 {}, max {}",
-        micros(times[STARTS / 2]),
-        micros(times[STARTS - 1])
-    );
+    let (p50, max) = (micros(times[STARTS / 2]), micros(times[STARTS - 1]));
+    println!("process start to first answer {what}, {STARTS} times: p50 {p50}, max {max}");
 }
 
 async fn hung_api() {

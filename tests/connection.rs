@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
-use stand_ins::events::{event, with_contact};
+use stand_ins::events::{event, record, stream, with_contact};
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
 use tokio::io::AsyncReadExt;
@@ -50,6 +50,23 @@ async fn a_pooled_connection_that_died_while_frozen_costs_nobody_the_call() {
         assert_eq!(stack.invoke(&call("two")).await["lookup_status"], "matched");
         assert_eq!(stack.api.connections(), 2);
     }
+}
+
+/// A batch leaves several connections, all of which die in the freeze: the second try must not be on another of them.
+#[tokio::test]
+async fn connections_that_a_batch_left_and_that_died_while_frozen_cost_nobody_the_call() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    let records = (0..40).map(|number| {
+        let mut record = record();
+        record["ContactId"] = format!("call {number}").into();
+        record
+    });
+    stack.invoke(&stream(&records.collect::<Vec<_>>())).await;
+    let left = stack.api.connections();
+    assert!(left > 1, "{left}");
+    stack.api.forget_connections();
+    assert_eq!(stack.invoke(&call("after the freeze")).await["lookup_status"], "matched");
+    assert_eq!(stack.api.connections(), left + 1);
 }
 
 #[tokio::test]

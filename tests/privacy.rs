@@ -1,8 +1,11 @@
 //! Nothing personal and no key in any log line, at the loudest level, whatever happens.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+use std::time::Duration;
+
 use serde_json::json;
-use stand_ins::events::{event, folder, with_contact, with_parameter};
+use stand_ins::events::{event, folder, text, with_contact, with_parameter};
+use stand_ins::runtime_api::Outcome;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::{Fault, KEY};
 
@@ -74,6 +77,12 @@ async fn log_of(format: &str, fault: Option<&Fault>) -> String {
     files.sort();
     for file in files {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        if event(&name).get("Records").is_some() {
+            // A batch has the time that Lambda gives it, which a hanging API would use up.
+            let outcome = stack.function.outcome(text(&name), Duration::from_millis(1_500)).await;
+            assert!(matches!(outcome, Outcome::Answer(_)), "{name}: {outcome:?}");
+            continue;
+        }
         stack.invoke(&event(&name)).await;
         if name != "malformed" {
             stack.invoke(&with_parameter(event(&name), "action", "identify")).await;

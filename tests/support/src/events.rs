@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 /// The folder of the sample events.
 pub fn folder() -> PathBuf {
@@ -36,6 +38,36 @@ pub fn with_parameter(mut event: Value, name: &str, value: impl Into<Value>) -> 
 pub fn with_attribute(mut event: Value, name: &str, value: impl Into<Value>) -> Value {
     event["Details"]["ContactData"]["Attributes"][name] = value.into();
     event
+}
+
+/// The contact record of a call of Jane's that an agent wrapped up: the first in `events/contact_records.json`.
+pub fn record() -> Value {
+    let data = event("contact_records")["Records"][0]["kinesis"]["data"].take();
+    let record = STANDARD.decode(data.as_str().expect("text")).expect("Base64");
+    serde_json::from_slice(&record).expect("JSON")
+}
+
+/// A Kinesis event with these records' texts.
+pub fn stream(records: &[Value]) -> Value {
+    let record = |(number, record): (usize, &Value)| {
+        json!({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0",
+                "partitionKey": "4a573372-1f28-4e26-b97b-000000000031",
+                "sequenceNumber": format!("4959033827149025660855969253836157109592157598913658{number:04}"),
+                "data": STANDARD.encode(record.to_string()),
+                "approximateArrivalTimestamp": 1_770_460_200.5,
+            },
+            "eventSource": "aws:kinesis",
+            "eventVersion": "1.0",
+            "eventID": format!("shardId-000000000006:{number}"),
+            "eventName": "aws:kinesis:record",
+            "invokeIdentityArn": "arn:aws:iam::123456789012:role/save",
+            "awsRegion": "eu-central-1",
+            "eventSourceARN": "arn:aws:kinesis:eu-central-1:123456789012:stream/contact-records",
+        })
+    };
+    json!({"Records": records.iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
 fn set(value: &mut Value, path: &str, to: Value) {

@@ -73,16 +73,38 @@ pub fn head(status: u16, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
     (head + "\r\n").into_bytes()
 }
 
+/// A response as it came in.
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// A whole response that was read to the end of its connection.
+pub fn parse_response(bytes: &[u8]) -> io::Result<Response> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Response::new(&mut headers);
+    match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => {
+            let status = parsed.code.unwrap_or_default();
+            Ok(Response { status, headers: lower_case(parsed.headers), body: bytes[length..].to_vec() })
+        }
+        Ok(httparse::Status::Partial) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
+fn lower_case(headers: &[httparse::Header<'_>]) -> Vec<(String, String)> {
+    let value = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    headers.iter().map(|header| (header.name.to_ascii_lowercase(), value(header.value))).collect()
+}
+
 fn parse_head(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => {
-            let headers = parsed
-                .headers
-                .iter()
-                .map(|header| (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned()))
-                .collect();
+            let headers = lower_case(parsed.headers);
             let request = Request {
                 method: parsed.method.unwrap_or_default().to_owned(),
                 path: parsed.path.unwrap_or_default().to_owned(),

@@ -1,6 +1,7 @@
 //! What Sticky Connect's tests and demo need around the function.
 //!
 //! - [`sticky_calls`]: the Sticky Calls API, with a memory and with faults to order
+//! - [`aws`]: SQS, DynamoDB and Secrets Manager, by way of a moto server
 //! - [`runtime_api`]: the Lambda Runtime API, one function at a time
 //! - [`function`]: the real `bootstrap` process between the two
 //! - [`stack`]: a function and the API it is configured for
@@ -9,6 +10,7 @@
 //!
 //! Servers listen on port 0 of the loopback address, inside the process that started them.
 
+pub mod aws;
 pub mod emulator;
 pub mod events;
 pub mod function;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::aws::Aws;
 use crate::function::Function;
 use crate::sticky_calls::{Customer, KEY, StickyCalls};
 
@@ -23,6 +24,14 @@ impl Stack {
         all.extend_from_slice(variables);
         let function = Function::start(bootstrap, &all).await;
         Self { api, function }
+    }
+
+    /// The same in an AWS, whose variables are set too.
+    pub async fn start_in(bootstrap: impl AsRef<Path>, aws: &Aws, variables: &[(&str, &str)]) -> Self {
+        let of_aws = aws.variables();
+        let mut all: Vec<_> = of_aws.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        all.extend_from_slice(variables);
+        Self::start(bootstrap, &all).await
     }
 
     /// Invokes the function.

@@ -100,6 +100,10 @@ struct State {
     customers: Vec<Customer>,
     started: HashSet<String>,
     ended: HashSet<String>,
+    carried_out: Vec<Value>,
+    refused_call: Option<String>,
+    /// The key that is taken in place of [`KEY`].
+    key: Option<String>,
     credits: Option<u32>,
     faults: VecDeque<Fault>,
     permanent_fault: Option<Fault>,
@@ -167,6 +171,16 @@ impl StickyCalls {
         self.lock().permanent_fault = fault;
     }
 
+    /// Takes this key from now on, and no other.
+    pub fn change_key(&self, key: &str) {
+        self.lock().key = Some(key.to_owned());
+    }
+
+    /// Answers 500 to whatever is about this call.
+    pub fn refuse_call(&self, call_id: &str) {
+        self.lock().refused_call = Some(call_id.to_owned());
+    }
+
     /// Makes every connection that is open now a dead one, without telling the other side: the next request on it is
     /// answered with a reset, as by a gateway that has forgotten it while the function was frozen.
     pub fn forget_connections(&self) {
@@ -177,6 +191,11 @@ impl StickyCalls {
     /// Every request so far.
     pub fn received(&self) -> Vec<Received> {
         self.lock().received.clone()
+    }
+
+    /// The ends that were carried out, as they were sent.
+    pub fn ended(&self) -> Vec<Value> {
+        self.lock().carried_out.clone()
     }
 
     /// How many connections have been opened.
@@ -289,7 +308,8 @@ async fn huge(mut connection: Connection, length: usize, state: &Mutex<State>) -
 
 impl State {
     fn answer(&mut self, request: &Request) -> (u16, Value) {
-        if request.header("authorization") != Some(&format!("Bearer {KEY}")) {
+        let key = self.key.as_deref().unwrap_or(KEY);
+        if request.header("authorization") != Some(&format!("Bearer {key}")) {
             return refusal(401, "unauthorized");
         }
         match self.credits.as_mut() {
@@ -301,6 +321,9 @@ impl State {
         let Some(call_id) = body["call_id"].as_str().filter(|id| (1..=128).contains(&id.chars().count())) else {
             return bad_request("call_id");
         };
+        if self.refused_call.as_deref() == Some(call_id) {
+            return refusal(500, "internal");
+        }
         match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/v1/calls/start") => self.start(call_id, &body),
             ("POST", "/v1/calls/end") => self.end(call_id, &body),
@@ -355,6 +378,7 @@ impl State {
         if !self.ended.insert(call_id.to_owned()) {
             return refusal(409, "call_id_used");
         }
+        self.carried_out.push(body.clone());
         let (index, _) = self.find_or_create(&hints);
         let customer = &mut self.customers[index];
         if let Some(intent) = body["intent"].as_str() {

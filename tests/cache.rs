@@ -1,0 +1,265 @@
+//! Answers that are kept for a caller who rings back, on the running process.
+//!
+//! Most of it needs DynamoDB; how to run that by hand is said in `outbox.rs`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use serde_json::{Value, json};
+use stand_ins::aws::{Aws, AwsFault, Service};
+use stand_ins::events::{event, with_attribute, with_contact, with_parameter};
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::{CALL_START, Fault};
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+const JANE: &str = "00000000-0000-4000-8000-000000000001";
+
+/// Jane rings for the nth time.
+fn call(number: usize) -> Value {
+    let event = with_contact(event("returning_caller"), "/ContactId", format!("4a573372-1f28-4e26-b97b-{number:012}"));
+    with_contact(event, "/InitialContactId", format!("call {number}"))
+}
+
+/// A save for call `number` that knows the customer by reference alone.
+fn save(number: usize) -> Value {
+    let event = with_contact(event("web_chat"), "/InitialContactId", format!("call {number}"));
+    let values =
+        [("action", "save"), ("customer_ref", JANE), ("call_summary", "Wants a callback"), ("customer_id", "")];
+    values.iter().fold(event, |event, (name, value)| with_parameter(event, name, *value))
+}
+
+/// The same for one that has no reference and knows the number alone.
+fn save_by_number(number: usize) -> Value {
+    let event = with_attribute(call(number), "customer_id", "");
+    let values = [("action", "save"), ("customer_id", ""), ("call_summary", "Wants a callback")];
+    values.iter().fold(event, |event, (name, value)| with_parameter(event, name, *value))
+}
+
+/// The same for one that has no reference and knows an address that identify was not told.
+fn save_by_address(number: usize) -> Value {
+    let event = with_contact(
+        with_attribute(event("web_chat"), "customer_id", ""),
+        "/InitialContactId",
+        format!("call {number}"),
+    );
+    let values = [
+        ("action", "save"),
+        ("customer_id", ""),
+        ("email", "jane.doe@example.com"),
+        ("call_summary", "Wants a callback"),
+    ];
+    values.iter().fold(event, |event, (name, value)| with_parameter(event, name, *value))
+}
+
+struct Setting {
+    aws: Aws,
+    table: String,
+    stack: Stack,
+}
+
+impl Setting {
+    async fn new(variables: &[(&str, &str)]) -> Self {
+        let aws = Aws::start().await;
+        let table = aws.create_table().await;
+        let stack = {
+            let all = [&[("STICKY_CALLS_CACHE_TABLE", table.as_str())], variables].concat();
+            Stack::start_in(BOOTSTRAP, &aws, &all).await
+        };
+        Self { aws, table, stack }
+    }
+
+    /// Where the answer to a call comes from.
+    async fn source(&mut self, event: &Value) -> String {
+        let answer = self.stack.invoke(event).await;
+        answer["lookup_source"].as_str().unwrap().to_owned()
+    }
+
+    /// Lets time pass for everything in the table.
+    async fn pass(&self, seconds: i64) {
+        for mut item in self.aws.items(&self.table).await {
+            let at: i64 = item["at_ms"]["N"].as_str().unwrap().parse().unwrap();
+            item["at_ms"]["N"] = json!((at - seconds * 1_000).to_string());
+            let put = json!({"TableName": self.table, "Item": item});
+            self.aws.ask(Service::DynamoDb, "PutItem", put).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_slow_or_down_costs_a_moment_and_nothing_else() {
+    for fault in
+        [AwsFault::Hang, AwsFault::Reset, AwsFault::Status(500), AwsFault::Refused("ResourceNotFoundException")]
+    {
+        let aws = Aws::down(fault.clone()).await;
+        let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[("STICKY_CALLS_CACHE_TABLE", "cache")]).await;
+        let answer = stack.invoke(&call(1)).await;
+        assert_eq!(
+            (&answer["lookup_status"], &answer["lookup_source"]),
+            (&json!("matched"), &json!("api")),
+            "{fault:?}"
+        );
+        assert_eq!(stack.invoke(&save(1)).await["save_status"], "saved", "{fault:?}");
+        let log = stack.function.stop().await;
+        assert!(log.contains("the cache could not be read"), "{log}");
+        let used_up = matches!(fault, AwsFault::Hang);
+        assert_eq!(log.contains("the cache could not be written"), !used_up, "{log}");
+        assert!(log.contains("the cache may hold what was known before this save"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_hanging_table_leaves_a_hanging_api_no_more_time_than_the_budget() {
+    let aws = Aws::down(AwsFault::Hang).await;
+    let variables = [("STICKY_CALLS_CACHE_TABLE", "cache"), ("STICKY_CALLS_TIMEOUT_MS", "600")];
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
+    stack.api.fail_always(Some(Fault::Hang));
+    assert_eq!(stack.invoke(&call(1)).await["lookup_reason"], "timeout");
+    let log = stack.function.stop().await;
+    let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert!((600..2_500).contains(&line["total_ms"].as_u64().unwrap()), "{line}");
+    assert!((300..600).contains(&line["api_ms"].as_u64().unwrap()), "{line}");
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_caller_who_rings_back_is_answered_from_the_cache_like_before() {
+    let mut at = Setting::new(&[]).await;
+    let mut first = at.stack.invoke(&call(1)).await;
+    let mut second = at.stack.invoke(&call(2)).await;
+    assert_eq!((&first["lookup_source"], &second["lookup_source"]), (&json!("api"), &json!("cache")));
+    assert_eq!(first["call_start"], CALL_START);
+    let start: jiff::Timestamp = second["call_start"].as_str().unwrap().parse().unwrap();
+    assert!((jiff::Timestamp::now().as_second() - start.as_second()).abs() < 60, "{start}");
+    for answer in [&mut first, &mut second] {
+        for name in ["lookup_source", "call_start", "call_id"] {
+            answer.as_object_mut().unwrap().remove(name);
+        }
+    }
+    assert_eq!(first, second);
+    assert_eq!(at.stack.api.received().len(), 1);
+
+    // The table is read strongly, else a mark could be missed.
+    let reads = at.aws.received(Service::DynamoDb).into_iter().filter(|(operation, _)| operation == "BatchGetItem");
+    assert!(reads.into_iter().all(|(_, read)| read["RequestItems"][&at.table]["ConsistentRead"] == true));
+    let log = at.stack.function.stop().await;
+    let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&line["source"], &line["attempts"]), (&json!("cache"), &json!(0)));
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_threshold_and_variables_are_applied_to_what_was_kept() {
+    let mut at = Setting::new(&[]).await;
+    assert_eq!(at.stack.invoke(&call(1)).await["lookup_status"], "matched");
+    let strict = at.stack.invoke(&with_parameter(call(2), "returning_threshold", "0.95")).await;
+    assert_eq!((&strict["lookup_status"], &strict["lookup_source"]), (&json!("unconfirmed"), &json!("cache")));
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_two_people_who_share_a_phone_never_get_each_others_answer() {
+    let mut at = Setting::new(&[]).await;
+    assert_eq!(at.source(&call(1)).await, "api");
+    let john = at.stack.invoke(&with_parameter(call(2), "customer_id", "C-2002")).await;
+    assert_eq!(
+        (&john["lookup_source"], &john["lookup_status"], &john["last_issue"]),
+        (&json!("api"), &json!("new"), &json!(""))
+    );
+    assert_eq!(at.source(&with_parameter(call(3), "customer_id", "")).await, "api");
+    assert_eq!(at.source(&call(4)).await, "cache");
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_after_a_save_nobody_is_greeted_with_what_was_known_before() {
+    for save in [save, save_by_number, save_by_address] {
+        let mut at = Setting::new(&[]).await;
+        assert_eq!(at.source(&call(1)).await, "api");
+        assert_eq!(at.source(&call(2)).await, "cache");
+        assert_eq!(at.stack.invoke(&save(2)).await["save_status"], "saved");
+        let back = at.stack.invoke(&call(3)).await;
+        assert_eq!((&back["lookup_source"], &back["last_issue"]), (&json!("api"), &json!("Wants a callback")));
+        // What is asked some time after the save is kept again.
+        at.pass(10).await;
+        assert_eq!(at.source(&call(4)).await, "api");
+        assert_eq!(at.source(&call(5)).await, "cache");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB and SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_queued_save_and_its_redelivery_make_void_what_was_kept_too() {
+    for save in [save, save_by_number] {
+        let aws = Aws::start().await;
+        let table = aws.create_table().await;
+        let (queue, _) = aws.create_queue(15).await;
+        let variables =
+            [("STICKY_CALLS_CACHE_TABLE", table.as_str()), ("STICKY_CALLS_OUTBOX_QUEUE_URL", queue.as_str())];
+        let stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
+        let mut at = Setting { aws, table, stack };
+        assert_eq!(at.source(&call(1)).await, "api");
+        at.stack.api.fail_always(Some(Fault::status(500)));
+        assert_eq!(at.stack.invoke(&save(1)).await["save_status"], "queued");
+        at.stack.api.fail_always(None);
+        at.pass(10).await;
+        assert_eq!(at.source(&call(2)).await, "api");
+        assert_eq!(at.source(&call(3)).await, "cache");
+        assert_eq!(at.aws.poll(&queue, &mut at.stack.function).await.1, 1);
+        let back = at.stack.invoke(&call(4)).await;
+        assert_eq!((&back["lookup_source"], &back["last_issue"]), (&json!("api"), &json!("Wants a callback")));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_an_answer_is_too_old_after_five_minutes_though_dynamodb_has_not_deleted_it() {
+    let mut at = Setting::new(&[]).await;
+    assert_eq!(at.source(&call(1)).await, "api");
+    let before = jiff::Timestamp::now().as_second();
+    let expires: i64 = at.aws.items(&at.table).await[0]["expires_at"]["N"].as_str().unwrap().parse().unwrap();
+    assert!((before + 290..=before + 300).contains(&expires), "{expires}");
+    at.pass(290).await;
+    assert_eq!(at.source(&call(2)).await, "cache");
+    at.pass(10).await;
+    assert_eq!(at.source(&call(3)).await, "api");
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_only_what_the_api_answered_is_kept() {
+    let mut at = Setting::new(&[]).await;
+    for fault in [Fault::status(500), Fault::status(409), Fault::body("[]"), Fault::body("{}"), Fault::Reset] {
+        at.stack.api.fail_always(Some(fault));
+        at.stack.invoke(&call(1)).await;
+    }
+    at.stack.invoke(&with_parameter(call(2), "sticky_calls_opt_out", "true")).await;
+    at.stack.invoke(&event("anonymous_caller")).await;
+    assert_eq!(at.aws.items(&at.table).await, [Value::Null; 0]);
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_no_number_and_no_id_is_in_a_key_of_the_table_or_in_the_log() {
+    let mut at = Setting::new(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]).await;
+    at.stack.invoke(&call(1)).await;
+    at.stack.invoke(&save_by_number(1)).await;
+    at.stack.invoke(&save(2)).await;
+    let items = at.aws.items(&at.table).await;
+    assert_eq!(items.len(), 3, "an answer, a mark by number, one by reference: {items:?}");
+    let log = at.stack.function.stop().await;
+    let keys: Vec<_> = items.iter().map(|item| item["id"]["S"].as_str().unwrap().to_owned()).collect();
+    for personal in ["2025550101", "C-1001", "jane.doe@example.com", "Wants a callback"] {
+        assert!(!keys.iter().any(|key| key.contains(personal)), "{keys:?}");
+        assert!(!log.contains(personal), "{log}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_table_that_hangs_for_a_while_makes_no_answer_wrong() {
+    let mut at = Setting::new(&[]).await;
+    assert_eq!(at.source(&call(1)).await, "api");
+    at.aws.fail(Service::DynamoDb, Some(AwsFault::Hang));
+    assert_eq!(at.source(&call(2)).await, "api");
+    assert_eq!(at.stack.invoke(&call(3)).await["lookup_status"], "matched");
+    at.aws.fail(Service::DynamoDb, None);
+    assert_eq!(at.source(&call(4)).await, "cache");
+}

@@ -1,0 +1,336 @@
+//! What the API does not take: kept in the outbox, delivered later, and never lost in between.
+//!
+//! Most of it needs SQS. By hand, with `pip install 'moto[server]'` and `moto_server -H 127.0.0.1 -p 5005`:
+//! `STICKY_CONNECT_MOTO=127.0.0.1:5005 cargo test -- --ignored moto`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::aws::{Aws, AwsFault, Service};
+use stand_ins::events::{event, with_attribute, with_contact, with_parameter};
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+const JANE: &str = "00000000-0000-4000-8000-000000000001";
+const SAVE: (&str, &str) = ("STICKY_CALLS_ACTION", "save");
+const NO_QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
+
+/// The end of call `number`.
+fn end_of_call(number: usize) -> Value {
+    let event = with_attribute(event("returning_caller"), "customer_ref", JANE);
+    let event = with_contact(event, "/ContactId", format!("4a573372-1f28-4e26-b97b-{number:012}"));
+    let event = with_parameter(event, "call_id", format!("call {number}"));
+    let event = with_parameter(event, "call_date", format!("2026-02-07T10:30:00.{number:03}Z"));
+    with_parameter(event, "call_summary", format!("summary {number}"))
+}
+
+fn lines(log: &str, message: &str) -> Vec<Value> {
+    log.lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["message"] == message)
+        .collect()
+}
+
+/// The call ids that the API has an end of, each as often as it has one.
+fn ended(api: &StickyCalls) -> Vec<String> {
+    let mut ids: Vec<_> = api.ended().iter().map(|end| end["call_id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn with_api_and_queue_both_down_the_flow_goes_on_and_an_operator_is_told() {
+    for fault in [AwsFault::Reset, AwsFault::Hang, AwsFault::Status(503), AwsFault::Refused("QueueDoesNotExist")] {
+        let aws = Aws::down(fault.clone()).await;
+        let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, NO_QUEUE]).await;
+        stack.api.fail_always(Some(Fault::status(503)));
+        let answer = stack.invoke(&end_of_call(7)).await;
+        let expected =
+            json!({"success": "false", "save_status": "failed", "error": "outbox_unavailable", "call_id": "call 7"});
+        assert_eq!(answer, expected, "{fault:?}");
+        let log = stack.function.stop().await;
+        let line = &lines(&log, "answered")[0];
+        assert_eq!(line["level"], "ERROR");
+        assert_eq!(line["contact_id"], "4a573372-1f28-4e26-b97b-000000000007");
+        assert!(line["detail"].as_str().unwrap().starts_with("the API: the API answered 503; the outbox: "), "{line}");
+        assert!(!aws.received(Service::Sqs).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_hanging_api_and_a_hanging_queue_together_stay_inside_the_budget() {
+    let aws = Aws::down(AwsFault::Hang).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, NO_QUEUE, ("STICKY_CALLS_TIMEOUT_MS", "1200")]).await;
+    stack.api.fail_always(Some(Fault::Hang));
+    assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "outbox_unavailable");
+    let line = lines(&stack.function.stop().await, "answered").remove(0);
+    assert!((1_200..3_000).contains(&line["total_ms"].as_u64().unwrap()), "{line}");
+    // Half a second of it was the queue's.
+    assert!((700..1_200).contains(&line["api_ms"].as_u64().unwrap()), "{line}");
+}
+
+#[tokio::test]
+async fn without_an_outbox_what_the_api_does_not_take_has_failed() {
+    let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
+    stack.api.fail_always(Some(Fault::status(503)));
+    assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "server_error");
+}
+
+#[tokio::test]
+async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_again() {
+    let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
+    let message = |number: usize, body: String| {
+        json!({"messageId": format!("m{number}"), "receiptHandle": "r", "body": body, "eventSource": "aws:sqs",
+            "attributes": {"ApproximateReceiveCount": "1"}})
+    };
+    let kept = |number: usize| {
+        let request = json!({"call_id": format!("call {number}"), "customer_ref": JANE, "intent": "i", "intent_status": "open",
+            "variables": {"call_date": "d"}});
+        message(
+            number,
+            json!({"version": 1, "reason": "timeout", "queued_at": "t", "contact_id": null, "request": request})
+                .to_string(),
+        )
+    };
+    let poison = message(3, "poison".to_owned());
+    let unknown = message(4, json!({"version": 2}).to_string());
+    let odd = json!({"messageId": "m5", "eventSource": "aws:sqs", "body": 7});
+    let event = json!({"Records": [kept(1), kept(2), poison, unknown, odd, kept(1)]});
+    let answer = stack.invoke(&event).await;
+    let mut failed: Vec<_> = answer["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["itemIdentifier"].as_str().unwrap())
+        .collect();
+    failed.sort_unstable();
+    assert_eq!(failed, ["m3", "m4", "m5"]);
+    assert_eq!(ended(&stack.api), ["call 1", "call 2"]);
+
+    stack.api.fail_always(Some(Fault::status(500)));
+    let answer = stack.invoke(&json!({"Records": [kept(8)]})).await;
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m8"}]}));
+    let log = stack.function.stop().await;
+    let unreadable = lines(&log, "summary").into_iter().filter(|line| line["reason"] == "invalid_event").count();
+    assert_eq!(unreadable, 2, "{log}");
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_two_hundred_calls_while_the_api_is_down_are_all_saved_once_when_it_is_up_again() {
+    const CALLS: usize = 200;
+    let aws = Aws::start().await;
+    let (queue, dead) = aws.create_queue(15).await;
+    let variables = [SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue), ("AWS_LAMBDA_LOG_LEVEL", "TRACE")];
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
+    let faults = [
+        Fault::status(503),
+        Fault::status(401),
+        Fault::status(402),
+        Fault::status(429),
+        Fault::status(400),
+        Fault::Reset,
+        Fault::CutBody,
+    ];
+    for number in 0..CALLS {
+        stack.api.fail_always(Some(faults[number % faults.len()].clone()));
+        let answer = stack.invoke(&end_of_call(number)).await;
+        assert_eq!((&answer["save_status"], &answer["success"]), (&json!("queued"), &json!("true")), "{answer}");
+    }
+    assert_eq!(ended(&stack.api), [""; 0]);
+    assert_eq!(aws.count(&queue).await, (CALLS as u32, 0));
+
+    // Lambda takes the messages at once. They fail, are put off, and come again when their time has passed.
+    let (stay, received) = aws.poll(&queue, &mut stack.function).await;
+    assert_eq!((stay.len(), received), (10, 10));
+    assert_eq!(aws.count(&queue).await, (CALLS as u32 - 10, 10));
+    for record in &stay {
+        aws.make_visible(&queue, record).await;
+    }
+    stack.api.fail_always(None);
+    let mut delivered = 0;
+    loop {
+        let (stay, received) = aws.poll(&queue, &mut stack.function).await;
+        assert_eq!(stay, [Value::Null; 0]);
+        delivered += received;
+        if received == 0 {
+            break;
+        }
+    }
+    assert_eq!(delivered, CALLS);
+    let ids: BTreeSet<_> = ended(&stack.api).into_iter().collect();
+    assert_eq!((ended(&stack.api).len(), ids.len()), (CALLS, CALLS));
+    for end in stack.api.ended() {
+        let number: usize = end["call_id"].as_str().unwrap().trim_start_matches("call ").parse().unwrap();
+        assert_eq!(end["variables"]["last_issue"], format!("summary {number}"));
+        assert_eq!(end["variables"]["call_date"], format!("2026-02-07T10:30:00.{number:03}Z"));
+    }
+    assert_eq!((aws.count(&queue).await, aws.count(&dead).await), ((0, 0), (0, 0)));
+    let sent = aws.received(Service::Sqs).into_iter().filter(|(operation, _)| operation == "SendMessage").count();
+    assert_eq!(sent, CALLS, "a redelivered message is never queued again");
+    let log = stack.function.stop().await;
+    for personal in ["2025550101", "C-1001", JANE, "summary 1", "general_inquiry", "wJalrXUtnFEMI", KEY] {
+        assert!(!log.contains(personal), "{personal}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_every_reason_for_which_the_api_takes_nothing_is_queued_with_that_reason() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let outbox = ("STICKY_CALLS_OUTBOX_QUEUE_URL", queue.as_str());
+    let cases = [
+        ("timeout", Fault::Hang),
+        ("network", Fault::Reset),
+        ("invalid_response", Fault::body("[]")),
+        ("unauthorized", Fault::status(403)),
+        ("quota_exhausted", Fault::status(402)),
+        ("rate_limited", Fault::status(429)),
+        ("rejected", Fault::status(404)),
+        ("server_error", Fault::status(500)),
+    ];
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, outbox]).await;
+    for (number, (reason, fault)) in cases.iter().enumerate() {
+        stack.api.fail_always(Some(fault.clone()));
+        let expected =
+            json!({"success": "true", "save_status": "queued", "error": reason, "call_id": format!("call {number}")});
+        assert_eq!(stack.invoke(&end_of_call(number)).await, expected);
+    }
+    for unusable in [("STICKY_CALLS_API_KEY", ""), ("STICKY_CALLS_API_URL", "http://elsewhere.example.com")] {
+        let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, outbox, unusable]).await;
+        assert_eq!(stack.invoke(&end_of_call(99)).await["error"], "misconfigured");
+    }
+    let mut reasons = BTreeSet::new();
+    while let records @ [_, ..] = aws.receive(&queue).await.as_slice() {
+        for record in records {
+            let body: Value = serde_json::from_str(record["body"].as_str().unwrap()).unwrap();
+            assert_eq!(body["version"], 1);
+            assert!(body["contact_id"].as_str().unwrap().starts_with("4a573372-"));
+            reasons.insert(body["reason"].as_str().unwrap().to_owned());
+        }
+    }
+    let expected: BTreeSet<_> =
+        cases.iter().map(|(reason, _)| (*reason).to_owned()).chain(["misconfigured".to_owned()]).collect();
+    assert_eq!(reasons, expected);
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_failed_message_is_put_off_the_longer_the_more_often_it_came() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
+    stack.api.fail_always(Some(Fault::status(500)));
+    stack.invoke(&end_of_call(1)).await;
+    for _ in 0..8 {
+        let (stay, _) = aws.poll(&queue, &mut stack.function).await;
+        aws.make_visible(&queue, &stay[0]).await;
+    }
+    let put_off = |(operation, parameters): (String, Value)| {
+        (operation == "ChangeMessageVisibility").then(|| parameters["VisibilityTimeout"].as_u64().unwrap() / 60)
+    };
+    let minutes: Vec<_> = aws.received(Service::Sqs).into_iter().filter_map(put_off).collect();
+    assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 60, 60]);
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_poison_message_gets_to_the_dead_letters_and_blocks_none_of_the_other_nine() {
+    let aws = Aws::start().await;
+    let (queue, dead) = aws.create_queue(3).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
+    stack.api.fail_always(Some(Fault::status(500)));
+    for number in 0..9 {
+        stack.invoke(&end_of_call(number)).await;
+    }
+    stack.api.fail_always(None);
+    aws.ask(Service::Sqs, "SendMessage", json!({"QueueUrl": queue, "MessageBody": "{\"version\":1,\"request\":7}"}))
+        .await;
+
+    let (stay, received) = aws.poll(&queue, &mut stack.function).await;
+    assert_eq!((stay.len(), received), (1, 10));
+    assert_eq!(ended(&stack.api).len(), 9);
+    // It is handed back at once, so nothing has to pass for it to be received again.
+    for _ in 0..2 {
+        assert_eq!(aws.poll(&queue, &mut stack.function).await.1, 1);
+    }
+    assert_eq!(aws.poll(&queue, &mut stack.function).await.1, 0);
+    assert_eq!((aws.count(&queue).await, aws.count(&dead).await), ((0, 0), (1, 0)));
+    assert_eq!(ended(&stack.api).len(), 9);
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_summary_that_was_taken_in_secret_or_queued_twice_is_saved_once() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
+    // The API takes it, and neither try hears of it.
+    stack.api.fail_next(Fault::TakenThenReset);
+    stack.api.fail_next(Fault::Reset);
+    assert_eq!(stack.invoke(&end_of_call(1)).await["save_status"], "queued");
+    // Connect runs a block again; SQS delivers a message again.
+    stack.api.fail_always(Some(Fault::status(500)));
+    for _ in 0..3 {
+        assert_eq!(stack.invoke(&end_of_call(2)).await["save_status"], "queued");
+    }
+    stack.api.fail_always(None);
+    let records = aws.receive(&queue).await;
+    assert_eq!(records.len(), 4);
+    for _ in 0..2 {
+        let answer = stack.function.invoke(&json!({"Records": records})).await;
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+    }
+    assert_eq!(ended(&stack.api), ["call 1", "call 2"]);
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_summary_with_any_character_at_all_is_queued_and_arrives_as_it_was() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
+    let text = "\u{0}\u{1f}\u{7f}\u{85}\u{2028}\u{fffd}\u{fffe}\u{ffff}👍 \"\\\n";
+    stack.api.fail_always(Some(Fault::status(500)));
+    let answer = stack.invoke(&with_parameter(end_of_call(1), "call_summary", text)).await;
+    assert_eq!(answer["save_status"], "queued");
+    // SQS itself would refuse these two; moto does not.
+    let (_, sent) = aws.received(Service::Sqs).remove(0);
+    assert!(!sent["MessageBody"].as_str().unwrap().contains(['\u{fffe}', '\u{ffff}']));
+    stack.api.fail_always(None);
+    assert_eq!(aws.poll(&queue, &mut stack.function).await.0, [Value::Null; 0]);
+    assert_eq!(stack.api.ended()[0]["variables"]["last_issue"], text);
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_queue_that_is_slow_or_breaks_a_connection_still_gets_the_summary() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
+    stack.api.fail_always(Some(Fault::Hang));
+    aws.fail(Service::Sqs, Some(AwsFault::Delay(Duration::from_millis(300))));
+    assert_eq!(stack.invoke(&end_of_call(1)).await["save_status"], "queued");
+    assert_eq!(aws.count(&queue).await, (1, 0));
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_queue_that_takes_a_summary_and_does_not_say_so_has_it_all_the_same() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
+    stack.api.fail_always(Some(Fault::status(500)));
+    aws.fail(Service::Sqs, Some(AwsFault::TakenThenHang));
+    assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "outbox_unavailable");
+    aws.fail(Service::Sqs, None);
+    // Told that it failed, the flow saves again.
+    assert_eq!(stack.invoke(&end_of_call(1)).await["save_status"], "queued");
+    stack.api.fail_always(None);
+    assert_eq!(aws.poll(&queue, &mut stack.function).await, (Vec::new(), 2));
+    assert_eq!(ended(&stack.api), ["call 1"]);
+}
