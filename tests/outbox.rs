@@ -73,6 +73,19 @@ async fn a_hanging_api_and_a_hanging_queue_together_stay_inside_the_budget() {
 }
 
 #[tokio::test]
+async fn a_proxy_in_the_environment_gets_no_summary() {
+    let proxy = StickyCalls::start().await;
+    let url = proxy.url();
+    let proxies =
+        ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"].map(|name| (name, url.as_str()));
+    let aws = Aws::down(AwsFault::Refused("AccessDeniedException")).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[&[SAVE, NO_QUEUE], &proxies[..]].concat()).await;
+    stack.api.fail_always(Some(Fault::status(503)));
+    stack.invoke(&end_of_call(1)).await;
+    assert_eq!((proxy.connections(), aws.received(Service::Sqs).len()), (0, 1));
+}
+
+#[tokio::test]
 async fn without_an_outbox_what_the_api_does_not_take_has_failed() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
     stack.api.fail_always(Some(Fault::status(503)));
