@@ -61,7 +61,12 @@ async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, 
     let summary = match outbox::read(message.body.as_deref().unwrap_or_default()) {
         Ok(summary) => summary,
         Err(why) => {
-            Report::failed(Reason::InvalidEvent, why.to_string()).log(&line);
+            let mut report = Report::failed(Reason::InvalidEvent, why.to_string());
+            if receives > 1 {
+                // An operator has been told, and will be again by the alarm on the dead letters.
+                report.severity = Severity::Warn;
+            }
+            report.log(&line);
             // At once, so that it gets to the dead letters soon.
             come_again_after(Duration::ZERO, message, services, deadline).await;
             return false;

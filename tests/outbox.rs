@@ -123,12 +123,17 @@ async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_agai
     assert_eq!(failed, ["m3", "m4", "m5"]);
     assert_eq!(ended(&stack.api), ["call 1", "call 2"]);
 
+    let mut again = message(3, "poison".to_owned());
+    again["attributes"]["ApproximateReceiveCount"] = json!("2");
+    stack.invoke(&json!({"Records": [again]})).await;
+
     stack.api.fail_always(Some(Fault::status(500)));
     let answer = stack.invoke(&json!({"Records": [kept(8)]})).await;
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m8"}]}));
     let log = stack.function.stop().await;
-    let unreadable = lines(&log, "summary").into_iter().filter(|line| line["reason"] == "invalid_event").count();
-    assert_eq!(unreadable, 2, "{log}");
+    let unreadable = lines(&log, "summary").into_iter().filter(|line| line["reason"] == "invalid_event");
+    let levels: Vec<_> = unreadable.map(|line| line["level"].clone()).collect();
+    assert_eq!(levels, ["ERROR", "ERROR", "WARN"], "told once, though it comes again: {log}");
 }
 
 #[tokio::test]
