@@ -36,6 +36,12 @@ const NO_CALLS: [&str; 2] = ["MONITOR", "DISCONNECT"];
 /// The attribute that a flow sets after its save was `saved` or `queued`.
 const SAVED_BY_A_FLOW: &str = "sticky_calls_saved";
 
+/// The attribute that says how far the agent's wrap-up guide is: [`OPEN`] while the agent is writing.
+const WRAP_UP: &str = "sticky_calls_wrap_up";
+
+/// What that attribute holds until the agent has saved or skipped the wrap-up.
+const OPEN: &str = "open";
+
 /// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox; where that
 /// fails too, its sequence number is in the answer, and Lambda starts over from the lowest of them.
 pub async fn handle(
@@ -49,9 +55,13 @@ pub async fn handle(
     let not_done = batch::not_done(calls.into_values(), deadline, async |call| {
         // An API that hangs must not use up the time that the outbox needs for all the others.
         let deadlines = SaveDeadlines { api: half.min(Instant::now() + PATIENCE), all: deadline };
-        let delivery = delivery::to_api_or_outbox(&call.fullest.summary, services, deadlines).await;
+        let summary = &call.fullest.summary;
+        let delivery = match call.fullest.is_being_wrapped_up {
+            true => delivery::after_the_wrap_up(summary, services, deadlines).await,
+            false => delivery::to_api_or_outbox(summary, services, deadlines).await,
+        };
         let is_safe = delivery.is_safe();
-        delivery.report(&call.fullest.summary).log(&call.fullest.line(request_id));
+        delivery.report(summary).log(&call.fullest.line(request_id));
         is_safe
     });
     let mut answer = KinesisEventResponse::default();
@@ -86,6 +96,8 @@ struct Entry {
     summary: Summary,
     /// How much it says: whether somebody wrote something, and how late it is.
     rank: (bool, Option<Timestamp>),
+    /// Whether nobody has written anything and somebody may be about to.
+    is_being_wrapped_up: bool,
 }
 
 impl Entry {
@@ -139,7 +151,9 @@ fn entry(record: &ContactRecord<'_>, config: &Config, request_id: &str, now: Tim
         return None;
     }
     let last_update = record.last_update().and_then(|text| text.parse().ok());
-    Some(Entry { rank: (summary.holds_text(), last_update), summary })
+    let is_being_wrapped_up =
+        !summary.holds_text() && record.contact().value(WRAP_UP).is_some_and(|text| text.trim() == OPEN);
+    Some(Entry { rank: (summary.holds_text(), last_update), is_being_wrapped_up, summary })
 }
 
 /// Of a call's segments the last one is saved; of the others only one in which the call ended with an agent, and which has

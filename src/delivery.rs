@@ -33,6 +33,8 @@ pub enum Outcome {
     SavedBefore,
     /// The API did not take it, for this reason, and the outbox did.
     Queued(Reason),
+    /// The API has not been asked yet, and the outbox has it.
+    Deferred,
     /// Nobody took it.
     Failed(Reason),
 }
@@ -52,6 +54,7 @@ impl Delivery {
             Outcome::SavedBefore => ("saved", Some(Reason::Conflict), Severity::Info),
             Outcome::Queued(reason) if reason.needs_an_operator() => ("queued", Some(reason), Severity::Error),
             Outcome::Queued(reason) => ("queued", Some(reason), Severity::Warn),
+            Outcome::Deferred => ("deferred", None, Severity::Info),
             Outcome::Failed(reason) => ("failed", Some(reason), Severity::Error),
         };
         Report { outcome, reason, severity, source: "", effort: self.effort, detail: self.detail }
@@ -71,6 +74,18 @@ pub async fn to_api_or_outbox(summary: &Summary, services: &Services, deadlines:
             Delivery { outcome: Outcome::Failed(Reason::OutboxUnavailable), detail, ..delivery }
         }
     }
+}
+
+/// Leaves the API's one end of this call to what an agent may still be writing: the outbox delivers the summary later, and
+/// where something has been saved by then the API does not take it. Without an outbox it is delivered now.
+pub async fn after_the_wrap_up(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
+    if let Some(outbox) = &services.outbox
+        // Short, so that a queue that hangs leaves time for the API.
+        && outbox.keep_until_wrapped_up(summary, deadlines.api.min(Instant::now() + budget::OUTBOX)).await.is_ok()
+    {
+        return Delivery { outcome: Outcome::Deferred, effort: None, detail: None };
+    }
+    to_api_or_outbox(summary, services, deadlines).await
 }
 
 /// Delivers a summary to the API alone.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::aws::{self, Queue};
+use crate::aws::{self, MAX_DELAY, Queue};
 use crate::connect::is_contact_id;
 use crate::json::Object;
 use crate::reason::Reason;
@@ -24,6 +24,13 @@ const FIRST_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest that a message waits for its next redelivery.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// How long a summary that nobody has written anything for is kept back while an agent may still be writing: as long as SQS
+/// can.
+const ROOM_FOR_THE_WRAP_UP: Duration = MAX_DELAY;
+
+/// What a message says in place of a reason where the API has not been asked yet.
+const DEFERRED: &str = "deferred";
 
 /// A summary in the queue.
 #[derive(Serialize, Deserialize)]
@@ -77,9 +84,23 @@ impl Outbox {
     ///
     /// Where the queue did not say that it has the message.
     pub async fn keep(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<(), aws::Error> {
-        let body = write(summary, reason, Timestamp::now())
+        self.send(summary, reason.code(), Duration::ZERO, deadline).await
+    }
+
+    /// Keeps a summary that is to be delivered later, when the agent must have wrapped the call up, and is done before
+    /// `deadline`. `Ok` means the same.
+    ///
+    /// # Errors
+    ///
+    /// Where the queue did not say that it has the message.
+    pub async fn keep_until_wrapped_up(&self, summary: &Summary, deadline: Instant) -> Result<(), aws::Error> {
+        self.send(summary, DEFERRED, ROOM_FOR_THE_WRAP_UP, deadline).await
+    }
+
+    async fn send(&self, summary: &Summary, why: &str, delay: Duration, deadline: Instant) -> Result<(), aws::Error> {
+        let body = write(summary, why, Timestamp::now())
             .map_err(|_| aws::Error::InvalidResponse { detail: "the message could not be written" })?;
-        self.queue.send(&body, deadline).await
+        self.queue.send(&body, delay, deadline).await
     }
 
     /// Hides a received message for `wait`, and is done before `deadline`.
@@ -99,10 +120,10 @@ pub fn wait_after(receives: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
 }
 
-fn write(summary: &Summary, reason: Reason, now: Timestamp) -> serde_json::Result<String> {
+fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<String> {
     serde_json::to_string(&Message {
         version: VERSION as u32,
-        reason: reason.code().to_owned(),
+        reason: why.to_owned(),
         queued_at: format!("{now:.3}"),
         contact_id: summary.contact_id.clone(),
         request: summary.request.clone(),
@@ -150,7 +171,7 @@ mod tests {
     #[test]
     fn a_message_is_versioned_json_that_holds_the_request_as_it_was() {
         let now = "2026-02-07T10:30:00Z".parse().unwrap();
-        let body = write(&summary(), Reason::ServerError, now).unwrap();
+        let body = write(&summary(), "server_error", now).unwrap();
         let expected = json!({
             "version": 1,
             "reason": "server_error",
@@ -171,7 +192,7 @@ mod tests {
     #[test]
     fn a_contact_id_that_is_none_does_not_get_into_the_log() {
         let written = Summary { contact_id: Some("+12025550101".to_owned()), ..summary() };
-        let body = write(&written, Reason::Timeout, Timestamp::now()).unwrap();
+        let body = write(&written, "timeout", Timestamp::now()).unwrap();
         assert_eq!(read(&body), Ok(Summary { contact_id: None, ..summary() }));
     }
 
@@ -206,7 +227,7 @@ mod tests {
         fn any_summary_comes_out_of_the_outbox_as_it_went_in(texts in prop::collection::btree_map(any::<String>(), any::<String>(), 0..5)) {
             let mut summary = summary();
             summary.request.variables = texts;
-            prop_assert_eq!(read(&write(&summary, Reason::Timeout, Timestamp::now()).unwrap()), Ok(summary));
+            prop_assert_eq!(read(&write(&summary, DEFERRED, Timestamp::now()).unwrap()), Ok(summary));
         }
     }
 }

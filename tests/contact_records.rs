@@ -315,6 +315,56 @@ async fn a_deferred_call_in_which_nobody_wrote_anything_is_saved_by_its_record()
     assert_eq!(ends(&[answered], &[]).await, [Value::Null; 0], "nothing was deferred");
 }
 
+/// Jane's record, in which nobody has written anything yet.
+fn silent(wrap_up: &str) -> Value {
+    let attributes = json!({"customer_ref": JANE, "intent": "billing_issue", "intent_status": "open"});
+    janes(&[("/Attributes", attributes), ("/Attributes/sticky_calls_wrap_up", json!(wrap_up))])
+}
+
+#[tokio::test]
+async fn a_record_that_comes_while_the_agent_writes_is_saved_at_once_where_there_is_nowhere_to_keep_it() {
+    assert_eq!(ends(&[silent("open")], &[]).await[0]["intent"], "billing_issue");
+    for fault in [AwsFault::Hang, AwsFault::Reset, AwsFault::Status(500), AwsFault::Refused("AccessDeniedException")] {
+        let aws = Aws::down(fault).await;
+        let queue = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs/queue");
+        let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, queue]).await;
+        assert_eq!(stack.invoke(&stream(&[silent("open")])).await, json!({"batchItemFailures": []}));
+        assert_eq!(stack.api.ended().len(), 1);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_record_that_comes_while_the_agent_writes_leaves_the_end_of_the_call_to_the_agent() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
+    let sent = |aws: &Aws| -> Vec<Value> {
+        let received = aws.received(Service::Sqs).into_iter();
+        received.filter(|(operation, _)| operation == "SendMessage").map(|(_, parameters)| parameters).collect()
+    };
+    // With text, or where nobody is writing, it is not kept back.
+    let wrapped_up = janes(&[("/ContactId", json!("1")), ("/Attributes/sticky_calls_wrap_up", json!("open"))]);
+    let mut skipped = silent("done");
+    skipped["ContactId"] = json!("2");
+    assert_eq!(stack.invoke(&stream(&[wrapped_up, skipped])).await, json!({"batchItemFailures": []}));
+    assert_eq!((stack.api.ended().len(), sent(&aws).len()), (2, 0));
+
+    assert_eq!(stack.invoke(&stream(&[silent("open")])).await, json!({"batchItemFailures": []}));
+    let kept = sent(&aws).remove(0);
+    assert_eq!((stack.api.ended().len(), &kept["DelaySeconds"]), (2, &json!(900)));
+    assert_eq!(kept["MessageBody"].as_str().unwrap().parse::<Value>().unwrap()["reason"], "deferred");
+    // A quarter of an hour later it is delivered like every message, and is no harm where the agent came first.
+    let message = json!({"Records": [{"messageId": "m", "receiptHandle": "r", "eventSource": "aws:sqs",
+        "body": kept["MessageBody"], "attributes": {"ApproximateReceiveCount": "1"}}]});
+    for _ in 0..2 {
+        assert_eq!(stack.invoke(&message).await, json!({"batchItemFailures": []}));
+    }
+    assert_eq!((stack.api.ended().len(), &stack.api.ended()[2]["intent"]), (3, &json!("billing_issue")));
+    let log = stack.function.stop().await;
+    assert!(log.contains(r#""outcome":"deferred""#), "{log}");
+}
+
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
 async fn moto_records_that_the_api_does_not_take_wait_in_the_outbox_and_none_is_reported() {

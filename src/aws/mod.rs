@@ -14,6 +14,6 @@ mod table;
 
 pub use access::{Access, Clients};
 pub use error::Error;
-pub use queue::{MAX_VISIBILITY, Queue};
+pub use queue::{MAX_DELAY, MAX_VISIBILITY, Queue};
 pub use secret::Secret;
 pub use table::{Row, Table};

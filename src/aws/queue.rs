@@ -12,6 +12,10 @@ use super::Error;
 /// ([`ChangeMessageVisibility`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
+/// The longest that a message can be kept from its first receipt: 15 minutes
+/// ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)).
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
 /// A queue that messages are sent to, and received from by Lambda.
 pub struct Queue {
     client: Client,
@@ -23,13 +27,16 @@ impl Queue {
         Self { client: Client::new(shared), url: url.to_owned() }
     }
 
-    /// Sends a message, and is done before `deadline`. `Ok` means that SQS has it.
+    /// Sends a message that can be received after `delay`, at most [`MAX_DELAY`] and in whole seconds, and is done before
+    /// `deadline`. `Ok` means that SQS has it.
     ///
     /// # Errors
     ///
     /// Where SQS did not say so; it may have the message all the same.
-    pub async fn send(&self, body: &str, deadline: Instant) -> Result<(), Error> {
-        let request = self.client.send_message().queue_url(&self.url).message_body(sendable(body));
+    pub async fn send(&self, body: &str, delay: Duration, deadline: Instant) -> Result<(), Error> {
+        let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).ok().filter(|seconds| *seconds > 0);
+        let request =
+            self.client.send_message().queue_url(&self.url).message_body(sendable(body)).set_delay_seconds(seconds);
         timeout_at(deadline, request.send()).await??;
         Ok(())
     }
