@@ -7,12 +7,14 @@
 //! - [`stack`]: a function and the API it is configured for
 //! - [`emulator`]: the same process under AWS's own runtime emulator
 //! - [`events`]: the sample events of the repository
+//! - [`flows`]: its contact flows: read, checked, drawn
 //!
 //! Servers listen on port 0 of the loopback address, inside the process that started them.
 
 pub mod aws;
 pub mod emulator;
 pub mod events;
+pub mod flows;
 pub mod function;
 mod http;
 pub mod runtime_api;

@@ -1,0 +1,351 @@
+//! What Connect takes in a flow: the actions that ours use, with their parameters and branches.
+//!
+//! The source of each action is its page in AWS's [flow language
+//! reference](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language-actions.html); `NextAction` is on
+//! every block but a terminal one in whatever the console exports.
+
+use serde_json::Value;
+
+/// The most blocks in a flow.
+pub const MAX_ACTIONS: usize = 250;
+
+/// The longest identifier of a block, in characters.
+pub const MAX_IDENTIFIER: usize = 50;
+
+/// The characters that an identifier must not hold.
+pub const FORBIDDEN_IN_IDENTIFIERS: &str = "%:(\\/)=$,;[]{}";
+
+/// The identifiers that no block may have.
+pub const FORBIDDEN_IDENTIFIERS: [&str; 10] = [
+    "__proto__",
+    "constructor",
+    "__defineGetter__",
+    "__defineSetter__",
+    "toString",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "valueOf",
+];
+
+/// The longest text of a prompt, in characters ([limits of text-to-speech](https://docs.aws.amazon.com/connect/latest/adminguide/get-customer-input.html)).
+pub const MAX_PROMPT: usize = 3_000;
+
+/// The longest content of a flow, in characters
+/// ([`AWS::Connect::ContactFlow`](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-connect-contactflow.html)).
+pub const MAX_CONTENT: usize = 256_000;
+
+/// The bytes under which a function's answer has to stay.
+pub const MAX_ANSWER_BYTES: usize = 32 * 1024;
+
+/// The most bytes that the attributes of a contact take together.
+pub const MAX_ATTRIBUTE_BYTES: usize = 32_768;
+
+/// What kind of flow it is; not every action is taken in every kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowType {
+    /// An inbound flow, a disconnect flow or an agent guide.
+    ContactFlow,
+    /// What a caller hears in a queue.
+    CustomerQueue,
+}
+
+impl FlowType {
+    /// Reads the name in a flow's `Metadata`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "contactFlow" => Some(Self::ContactFlow),
+            "customerQueue" => Some(Self::CustomerQueue),
+            _ => None,
+        }
+    }
+
+    /// The name that Connect's API and CloudFormation have for it.
+    pub fn api_name(self) -> &'static str {
+        match self {
+            Self::ContactFlow => "CONTACT_FLOW",
+            Self::CustomerQueue => "CUSTOMER_QUEUE",
+        }
+    }
+}
+
+/// What Connect takes of one type of action.
+pub struct ActionType {
+    pub name: &'static str,
+    pub parameters: &'static [Parameter],
+    /// Of these parameters exactly one is there.
+    pub exactly_one_of: &'static [&'static str],
+    /// The errors that it must have a branch for.
+    pub errors: &'static [&'static str],
+    /// The errors that it may have a branch for.
+    pub optional_errors: &'static [&'static str],
+    pub results: Results,
+    pub next: Next,
+    pub flow_types: &'static [FlowType],
+}
+
+/// A parameter of an action.
+pub struct Parameter {
+    pub name: &'static str,
+    pub is_required: bool,
+    pub shape: Shape,
+}
+
+/// What a parameter holds.
+pub enum Shape {
+    /// Text that a caller hears or reads.
+    Prompt,
+    /// Any text, references in it included.
+    Text,
+    /// One of these words, and no reference.
+    Word(&'static [&'static str]),
+    /// A whole number between these, written as text, and no reference.
+    Number(u64, u64),
+    /// One reference and nothing else.
+    Reference,
+    /// An object of texts, whose keys a flow can refer to.
+    Texts,
+    /// An object of one text with one of these keys.
+    OneText(&'static [&'static str]),
+    /// A list of objects of one text each.
+    Messages,
+    /// An object that holds texts under these keys, the first of which is required.
+    Object(&'static [&'static str]),
+    /// Whatever a view takes.
+    ViewData,
+}
+
+/// What an action can come to, besides an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Results {
+    /// Nothing that could be told apart.
+    None,
+    /// A value, for comparisons of every kind.
+    Value,
+    /// A key that was pressed.
+    Key,
+    /// What an agent did with a view.
+    ViewAction,
+    /// That it was interrupted.
+    Interruption,
+}
+
+/// Whether an action has a `NextAction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    Required,
+    /// The flow ends here: no transitions at all.
+    Terminal,
+    /// It goes on until something else happens.
+    Endless,
+}
+
+const BOTH: &[FlowType] = &[FlowType::ContactFlow, FlowType::CustomerQueue];
+const CONTACT_FLOW: &[FlowType] = &[FlowType::ContactFlow];
+const CUSTOMER_QUEUE: &[FlowType] = &[FlowType::CustomerQueue];
+const NO_MATCHING_ERROR: &[&str] = &["NoMatchingError"];
+
+/// The events that a flow can be hooked to.
+pub const EVENTS: [&str; 10] = [
+    "AgentHold",
+    "AgentWhisper",
+    "CustomerHold",
+    "CustomerQueue",
+    "CustomerRemaining",
+    "CustomerWhisper",
+    "DefaultAgentUI",
+    "DisconnectAgentUI",
+    "PauseContact",
+    "ResumeContact",
+];
+
+/// The operators of a comparison.
+pub const OPERATORS: [&str; 8] = [
+    "Equals",
+    "TextStartsWith",
+    "TextEndsWith",
+    "TextContains",
+    "NumberGreaterThan",
+    "NumberGreaterOrEqualTo",
+    "NumberLessThan",
+    "NumberLessOrEqualTo",
+];
+
+/// What an agent can do with AWS's own views, as their pages and AWS's samples have it.
+pub const VIEWS: [(&str, &[&str]); 2] = [("detail", &["Back", "ActionSelected"]), ("form", &["Back", "Next", "Step"])];
+
+const fn required(name: &'static str, shape: Shape) -> Parameter {
+    Parameter { name, is_required: true, shape }
+}
+
+const fn optional(name: &'static str, shape: Shape) -> Parameter {
+    Parameter { name, is_required: false, shape }
+}
+
+/// An action that has nothing special about it; the table below says what each has.
+const PLAIN: ActionType = ActionType {
+    name: "",
+    parameters: &[],
+    exactly_one_of: &[],
+    errors: NO_MATCHING_ERROR,
+    optional_errors: &[],
+    results: Results::None,
+    next: Next::Required,
+    flow_types: BOTH,
+};
+
+/// The actions.
+pub static ACTIONS: [ActionType; 17] = [
+    ActionType {
+        name: "UpdateFlowLoggingBehavior",
+        parameters: &[required("FlowLoggingBehavior", Shape::Word(&["Enabled", "Disabled"]))],
+        errors: &[],
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactTextToSpeechVoice",
+        parameters: &[
+            required("TextToSpeechVoice", Shape::Text),
+            optional("TextToSpeechEngine", Shape::Text),
+            optional("TextToSpeechStyle", Shape::Text),
+        ],
+        ..PLAIN
+    },
+    ActionType {
+        name: "MessageParticipant",
+        parameters: &[
+            optional("Text", Shape::Prompt),
+            optional("SSML", Shape::Prompt),
+            optional("PromptId", Shape::Text),
+            optional("Media", Shape::Object(&["Uri", "SourceType", "MediaType"])),
+        ],
+        exactly_one_of: &["Text", "SSML", "PromptId", "Media"],
+        ..PLAIN
+    },
+    ActionType {
+        name: "MessageParticipantIteratively",
+        parameters: &[
+            required("Messages", Shape::Messages),
+            optional("InterruptFrequencySeconds", Shape::Number(1, u64::MAX)),
+        ],
+        errors: &[],
+        optional_errors: NO_MATCHING_ERROR,
+        results: Results::Interruption,
+        next: Next::Endless,
+        flow_types: CUSTOMER_QUEUE,
+        ..PLAIN
+    },
+    ActionType {
+        name: "GetParticipantInput",
+        parameters: &[
+            optional("Text", Shape::Prompt),
+            optional("SSML", Shape::Prompt),
+            optional("PromptId", Shape::Text),
+            required("InputTimeLimitSeconds", Shape::Number(1, 180)),
+            // Storing the input is another form of the block, with other branches.
+            required("StoreInput", Shape::Word(&["False"])),
+        ],
+        exactly_one_of: &["Text", "SSML", "PromptId"],
+        errors: &["NoMatchingCondition", "InputTimeLimitExceeded", "NoMatchingError"],
+        results: Results::Key,
+        ..PLAIN
+    },
+    ActionType {
+        name: "Compare",
+        parameters: &[required("ComparisonValue", Shape::Reference)],
+        errors: &["NoMatchingCondition"],
+        results: Results::Value,
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactAttributes",
+        parameters: &[
+            required("Attributes", Shape::Texts),
+            required("TargetContact", Shape::Word(&["Current", "Related"])),
+        ],
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactEventHooks",
+        parameters: &[required("EventHooks", Shape::OneText(&EVENTS))],
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactTargetQueue",
+        parameters: &[optional("QueueId", Shape::Text), optional("AgentId", Shape::Text)],
+        exactly_one_of: &["QueueId", "AgentId"],
+        flow_types: CONTACT_FLOW,
+        ..PLAIN
+    },
+    ActionType {
+        name: "TransferContactToQueue",
+        errors: &["QueueAtCapacity", "NoMatchingError"],
+        flow_types: CONTACT_FLOW,
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactRoutingBehavior",
+        parameters: &[
+            optional("QueuePriority", Shape::Number(1, i64::MAX as u64)),
+            optional("QueueTimeAdjustmentSeconds", Shape::Number(1, i64::MAX as u64)),
+        ],
+        exactly_one_of: &["QueuePriority", "QueueTimeAdjustmentSeconds"],
+        errors: &[],
+        flow_types: CONTACT_FLOW,
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactCallbackNumber",
+        parameters: &[required("CallbackNumber", Shape::Reference)],
+        errors: &["InvalidCallbackNumber", "CallbackNumberNotDialable"],
+        ..PLAIN
+    },
+    ActionType {
+        name: "CreateCallbackContact",
+        parameters: &[
+            optional("QueueId", Shape::Text),
+            required("InitialCallDelaySeconds", Shape::Number(1, 259_200)),
+            required("MaximumConnectionAttempts", Shape::Number(1, u64::MAX)),
+            required("RetryDelaySeconds", Shape::Number(1, 259_200)),
+        ],
+        ..PLAIN
+    },
+    ActionType {
+        name: "InvokeLambdaFunction",
+        parameters: &[
+            required("LambdaFunctionARN", Shape::Text),
+            required("InvocationTimeLimitSeconds", Shape::Number(1, 8)),
+            // An asynchronous one answers at another block, which none of our flows has.
+            required("InvocationType", Shape::Word(&["SYNCHRONOUS"])),
+            optional("LambdaInvocationAttributes", Shape::Texts),
+            required("ResponseValidation", Shape::OneText(&["ResponseType"])),
+        ],
+        ..PLAIN
+    },
+    ActionType {
+        name: "ShowView",
+        parameters: &[
+            required("ViewResource", Shape::Object(&["Id", "Version"])),
+            required("InvocationTimeLimitSeconds", Shape::Number(1, u64::MAX)),
+            optional("ViewData", Shape::ViewData),
+        ],
+        errors: &["NoMatchingCondition", "NoMatchingError", "TimeLimitExceeded"],
+        results: Results::ViewAction,
+        flow_types: CONTACT_FLOW,
+        ..PLAIN
+    },
+    ActionType { name: "DisconnectParticipant", errors: &[], next: Next::Terminal, ..PLAIN },
+    ActionType { name: "EndFlowExecution", errors: &[], next: Next::Terminal, flow_types: CUSTOMER_QUEUE, ..PLAIN },
+];
+
+/// The action type of this name.
+pub fn action_type(name: &str) -> Option<&'static ActionType> {
+    ACTIONS.iter().find(|action| action.name == name)
+}
+
+/// The short name of AWS's own view in an ARN like `arn:aws:connect:eu-central-1:aws:view/detail:1`.
+pub fn managed_view(resource: &Value) -> Option<&str> {
+    let (_, view) = resource["Id"].as_str()?.split_once(":aws:view/")?;
+    view.split(':').next()
+}

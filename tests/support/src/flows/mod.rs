@@ -1,0 +1,220 @@
+//! The contact flows in `flows/`, in the [flow language](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language.html).
+//!
+//! - [`language`]: what Connect takes: the actions, their parameters, branches and limits
+//! - [`check`]: what is wrong with a flow, by file and block
+//! - [`attributes`]: the names that flows and functions hand to one another
+//! - [`picture`]: a flow as a Mermaid diagram
+//! - [`copies`]: the places that hold something made from the flows, and how they are kept the same
+
+pub mod attributes;
+pub mod check;
+pub mod copies;
+pub mod language;
+pub mod picture;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use language::FlowType;
+
+/// Something that is wrong with a flow.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The flow's name, which is its file's without `.json`.
+    pub flow: String,
+    /// The block's identifier, where it is about one.
+    pub block: Option<String>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "flows/{}.json: ", self.flow)?;
+        if let Some(block) = &self.block {
+            write!(f, "block \"{block}\" ")?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+/// A contact flow.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its file's name without `.json`.
+    pub name: String,
+    /// What kind of flow it is.
+    pub flow_type: FlowType,
+    /// The whole file.
+    pub json: Value,
+    /// The identifier of the block that it starts with.
+    pub start: String,
+    /// Its blocks, in the file's order.
+    pub actions: Vec<Action>,
+}
+
+/// A block of a flow.
+#[derive(Clone, Debug)]
+pub struct Action {
+    pub identifier: String,
+    pub action_type: String,
+    pub parameters: Value,
+    /// Where it goes on where no other branch is taken.
+    pub next: Option<String>,
+    pub conditions: Vec<Condition>,
+    pub errors: Vec<ErrorBranch>,
+}
+
+/// A branch that is taken for what the block came to.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub operator: String,
+    pub operand: String,
+    pub next: String,
+}
+
+/// A branch that is taken where the block failed.
+#[derive(Clone, Debug)]
+pub struct ErrorBranch {
+    pub error_type: String,
+    pub next: String,
+}
+
+impl Flow {
+    /// Reads a flow. What Connect would not even take for one is a fault; everything else is for [`check`].
+    pub fn parse(name: &str, text: &str) -> Result<Self, Fault> {
+        let fault =
+            |block: Option<&str>, what: String| Fault { flow: name.to_owned(), block: block.map(str::to_owned), what };
+        let json: Value = serde_json::from_str(text).map_err(|error| fault(None, format!("is no JSON: {error}")))?;
+        let flow_type = json["Metadata"]["type"].as_str().and_then(FlowType::parse);
+        let flow_type = flow_type.ok_or_else(|| fault(None, "has no known type in its Metadata".to_owned()))?;
+        let start = json["StartAction"].as_str().ok_or_else(|| fault(None, "has no StartAction".to_owned()))?;
+        let actions = json["Actions"].as_array().ok_or_else(|| fault(None, "has no Actions".to_owned()))?;
+        let actions = actions.iter().map(|action| {
+            let identifier = action["Identifier"].as_str();
+            Action::parse(action).ok_or_else(|| fault(identifier, "lacks something that every block has".to_owned()))
+        });
+        let actions = actions.collect::<Result<_, _>>()?;
+        Ok(Self { name: name.to_owned(), flow_type, start: start.to_owned(), actions, json })
+    }
+
+    /// The block with this identifier.
+    pub fn action(&self, identifier: &str) -> Option<&Action> {
+        self.actions.iter().find(|action| action.identifier == identifier)
+    }
+
+    /// The flow as Connect's API takes it: without the blanks.
+    pub fn content(&self) -> String {
+        self.json.to_string()
+    }
+}
+
+impl Action {
+    fn parse(json: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let transitions = json["Transitions"].as_object()?;
+        let list = |name: &str| match transitions.get(name) {
+            None => Some(&[][..]),
+            Some(list) => list.as_array().map(Vec::as_slice),
+        };
+        let conditions = list("Conditions")?.iter().map(|branch| {
+            let condition = &branch["Condition"];
+            let [operand] = condition["Operands"].as_array()?.as_slice() else { return None };
+            let (operator, operand) = (text(&condition["Operator"])?, text(operand)?);
+            Some(Condition { operator, operand, next: text(&branch["NextAction"])? })
+        });
+        let errors = list("Errors")?.iter().map(|branch| {
+            Some(ErrorBranch { error_type: text(&branch["ErrorType"])?, next: text(&branch["NextAction"])? })
+        });
+        Some(Self {
+            identifier: text(&json["Identifier"])?,
+            action_type: text(&json["Type"])?,
+            parameters: Some(&json["Parameters"]).filter(|parameters| parameters.is_object())?.clone(),
+            next: match transitions.get("NextAction") {
+                None => None,
+                Some(next) => Some(text(next)?),
+            },
+            conditions: conditions.collect::<Option<_>>()?,
+            errors: errors.collect::<Option<_>>()?,
+        })
+    }
+
+    /// The block that is next where this error occurs.
+    pub fn on_error(&self, error_type: &str) -> Option<&str> {
+        self.errors.iter().find(|branch| branch.error_type == error_type).map(|branch| branch.next.as_str())
+    }
+
+    /// The blocks that can be next.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.conditions.iter().map(|branch| branch.next.as_str());
+        let errors = self.errors.iter().map(|branch| branch.next.as_str());
+        self.next.as_deref().into_iter().chain(conditions).chain(errors)
+    }
+
+    /// What the caller hears of it.
+    pub fn spoken(&self) -> Vec<&str> {
+        match self.action_type.as_str() {
+            "MessageParticipant" | "GetParticipantInput" => self.parameters["Text"].as_str().into_iter().collect(),
+            "MessageParticipantIteratively" => {
+                let messages = self.parameters["Messages"].as_array();
+                messages.into_iter().flatten().filter_map(|message| message["Text"].as_str()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The folder of the flows.
+pub fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../flows"))
+}
+
+/// The text of every flow, by its name.
+pub fn texts() -> BTreeMap<String, String> {
+    let files = std::fs::read_dir(folder()).expect("the folder of the flows");
+    let paths = files.map(|file| file.expect("a file").path()).filter(|path| path.extension() == Some("json".as_ref()));
+    let read = |path: PathBuf| {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (name, text)
+    };
+    paths.map(read).collect()
+}
+
+/// A flow's text with values in place of its `${placeholders}`.
+pub fn filled(text: &str, value_of: impl Fn(&str) -> String) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}').expect("a placeholder ends");
+        filled.push_str(before);
+        filled.push_str(&value_of(name));
+        rest = after;
+    }
+    filled + rest
+}
+
+/// The references to what a flow knows, `$.External.name` for one, in a text.
+pub fn references(text: &str) -> Vec<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let starts = text.match_indices("$.").map(|(start, _)| start);
+    let reference = |start: usize| {
+        let rest = &text[start + 2..];
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        &text[start..start + 2 + end]
+    };
+    starts.map(reference).collect()
+}
+
+/// Every text in a JSON value.
+pub fn strings(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(strings).collect(),
+        Value::Object(entries) => entries.values().flat_map(strings).collect(),
+        _ => Vec::new(),
+    }
+}
