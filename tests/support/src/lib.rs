@@ -5,6 +5,7 @@
 //! - [`runtime_api`]: the Lambda Runtime API, one function at a time
 //! - [`function`]: the real `bootstrap` process between the two
 //! - [`stack`]: a function and the API it is configured for
+//! - [`contact_centre`]: whole calls, played through the flows and the functions
 //! - [`emulator`]: the same process under AWS's own runtime emulator
 //! - [`events`]: the sample events of the repository
 //! - [`flows`]: its contact flows: read, checked, drawn
@@ -12,6 +13,7 @@
 //! Servers listen on port 0 of the loopback address, inside the process that started them.
 
 pub mod aws;
+pub mod contact_centre;
 pub mod emulator;
 pub mod events;
 pub mod flows;

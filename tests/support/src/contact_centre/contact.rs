@@ -1,0 +1,174 @@
+//! A contact, as Amazon Connect keeps it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// The number that callers dial.
+const DIALLED: &str = "+12025550100";
+
+/// The instance that the flows run in.
+pub(super) const INSTANCE: &str =
+    "arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555";
+
+/// By what a contact comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    Voice,
+    Chat,
+}
+
+/// One contact of a call: its first segment, one after a transfer, the segment of a disconnect flow, a callback, or an
+/// agent's guide.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    pub id: String,
+    pub initial_id: String,
+    pub previous_id: Option<String>,
+    pub next_id: Option<String>,
+    /// A guide's call.
+    pub related_id: Option<String>,
+    pub channel: Channel,
+    pub initiation_method: &'static str,
+    pub number: Option<String>,
+    pub attributes: BTreeMap<String, String>,
+    /// The flows that run at events, by the events' names.
+    pub hooks: BTreeMap<String, String>,
+    /// The queue that it would be transferred to.
+    pub target_queue: Option<String>,
+    pub priority: u64,
+    pub callback_number: Option<String>,
+    pub had_agent: bool,
+    pub was_transferred: bool,
+}
+
+impl Contact {
+    pub(super) fn new(id: String, channel: Channel, number: Option<String>) -> Self {
+        let initiation_method = match channel {
+            Channel::Voice => "INBOUND",
+            Channel::Chat => "API",
+        };
+        Self {
+            initial_id: id.clone(),
+            id,
+            previous_id: None,
+            next_id: None,
+            related_id: None,
+            channel,
+            initiation_method,
+            number: number.clone(),
+            attributes: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+            target_queue: None,
+            // What every contact has that nothing was said about.
+            priority: 5,
+            callback_number: number,
+            had_agent: false,
+            was_transferred: false,
+        }
+    }
+
+    /// The contact that follows this one in its chain: it takes over attributes and hooks.
+    pub(super) fn follower(&mut self, id: String, initiation_method: &'static str) -> Self {
+        self.next_id = Some(id.clone());
+        Self {
+            previous_id: Some(self.id.clone()),
+            next_id: None,
+            id,
+            initiation_method,
+            had_agent: false,
+            was_transferred: false,
+            ..self.clone()
+        }
+    }
+
+    /// The agent's guide to this one: a chat of its own.
+    pub(super) fn guide(&self, id: String, sees_attributes: bool) -> Self {
+        let attributes = if sees_attributes { self.attributes.clone() } else { BTreeMap::new() };
+        let related_id = Some(self.id.clone());
+        Self { related_id, attributes, ..Self::new(id, Channel::Chat, None) }
+    }
+
+    /// What a function is invoked with by a block of a flow that this contact is in.
+    pub fn event(&self, parameters: &Value) -> Value {
+        json!({
+            "Name": "ContactFlowEvent",
+            "Details": {
+                "ContactData": {
+                    "Attributes": self.attributes,
+                    "AwsRegion": "eu-central-1",
+                    "Channel": self.channel.name(),
+                    "ContactId": self.id,
+                    "CustomerEndpoint": endpoint(self.number.as_deref()),
+                    "CustomerId": null,
+                    "Description": null,
+                    "InitialContactId": self.initial_id,
+                    "InitiationMethod": self.initiation_method,
+                    "InstanceARN": INSTANCE,
+                    "LanguageCode": "en-US",
+                    "MediaStreams": {"Customer": {"Audio": null}},
+                    "Name": null,
+                    "PreviousContactId": self.previous_id.as_ref().unwrap_or(&self.id),
+                    "Queue": null,
+                    "References": {},
+                    "RelatedContactId": self.related_id,
+                    "SegmentAttributes": self.segment_attributes(),
+                    "SystemEndpoint": endpoint(self.number.as_ref().map(|_| DIALLED)),
+                    "Tags": {},
+                },
+                "Parameters": parameters,
+            },
+        })
+    }
+
+    /// What Connect streams of it once it is over.
+    pub fn record(&self) -> Value {
+        let agent = self.had_agent.then(|| json!({"ARN": format!("{INSTANCE}/agent/a"), "Username": "agent"}));
+        let transferred_to = self.was_transferred.then(|| json!({"Type": "CONTACT_FLOW", "Address": "queue transfer"}));
+        json!({
+            "AWSAccountId": "123456789012",
+            "AWSContactTraceRecordFormatVersion": "2017-03-10",
+            "Agent": agent,
+            "Attributes": self.attributes,
+            "Channel": self.channel.name(),
+            "ContactId": self.id,
+            "CustomerEndpoint": endpoint(self.number.as_deref()),
+            "DisconnectReason": "CUSTOMER_DISCONNECT",
+            "DisconnectTimestamp": "2026-02-07T10:35:00Z",
+            "InitialContactId": self.previous_id.as_ref().map(|_| &self.initial_id),
+            "InitiationMethod": self.initiation_method,
+            "InitiationTimestamp": "2026-02-07T10:30:00Z",
+            "InstanceARN": INSTANCE,
+            "LastUpdateTimestamp": "2026-02-07T10:37:00Z",
+            "NextContactId": self.next_id,
+            "PreviousContactId": self.previous_id,
+            "Queue": null,
+            "SegmentAttributes": self.segment_attributes(),
+            "SystemEndpoint": endpoint(self.number.as_ref().map(|_| DIALLED)),
+            "TransferCompletedTimestamp": self.was_transferred.then_some("2026-02-07T10:33:00Z"),
+            "TransferredToEndpoint": transferred_to,
+        })
+    }
+
+    fn segment_attributes(&self) -> Value {
+        let subtype = match (self.channel, &self.related_id) {
+            (_, Some(_)) => "connect:Guide",
+            (Channel::Voice, None) => "connect:Telephony",
+            (Channel::Chat, None) => "connect:Chat",
+        };
+        json!({"connect:Subtype": {"ValueString": subtype}})
+    }
+}
+
+impl Channel {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Voice => "VOICE",
+            Self::Chat => "CHAT",
+        }
+    }
+}
+
+fn endpoint(number: Option<&str>) -> Value {
+    number.map_or(Value::Null, |number| json!({"Address": number, "Type": "TELEPHONE_NUMBER"}))
+}

@@ -1,0 +1,436 @@
+//! A contact centre in which whole calls are played: the flows in `flows/` block by block, the real functions behind them,
+//! and callers and agents who do as a test says.
+//!
+//! Flows that Connect would refuse are refused here too, with what is wrong with them.
+
+mod contact;
+mod player;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub use contact::{Channel, Contact};
+use player::{Ending, Response, Script};
+
+use crate::aws::Aws;
+use crate::events;
+use crate::flows::{self, Flow, check};
+use crate::function::Function;
+use crate::sticky_calls::{KEY, StickyCalls};
+
+/// What nobody could say of Connect, and what therefore must not matter.
+#[derive(Clone, Copy, Debug)]
+pub struct World {
+    /// Whether an agent's guide, which is a contact of its own, sees the attributes of its call.
+    pub guides_see_attributes: bool,
+    /// Whether attributes that are set on one contact of a call are seen on the others.
+    pub attributes_are_shared: bool,
+    /// Whether an attribute can be set to what reads as empty, or the block fails.
+    pub attributes_can_be_empty: bool,
+}
+
+impl World {
+    /// Every world that could be.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..8).map(|number| Self {
+            guides_see_attributes: number & 1 == 0,
+            attributes_are_shared: number & 2 == 0,
+            attributes_can_be_empty: number & 4 == 0,
+        })
+    }
+}
+
+/// The contact centre.
+pub struct ContactCentre {
+    /// The API that its functions ask.
+    pub api: StickyCalls,
+    /// Which of the worlds it is in.
+    pub world: World,
+    /// What goes wrong with the flows.
+    pub broken: Option<Failure>,
+    /// Whether Lambda refuses every invocation.
+    pub functions_fail: bool,
+    /// The queues that take nobody any more.
+    pub full_queues: BTreeSet<String>,
+    flows: BTreeMap<String, Flow>,
+    identify: Function,
+    save: Function,
+    contacts: u32,
+}
+
+/// A block that fails whenever it is reached.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The flow's name.
+    pub flow: String,
+    /// The block's identifier.
+    pub block: String,
+    /// How it fails.
+    pub error_type: String,
+}
+
+impl Failure {
+    /// A block that fails without a particular reason.
+    pub fn of(flow: &str, block: &str) -> Self {
+        Self { flow: flow.to_owned(), block: block.to_owned(), error_type: "NoMatchingError".to_owned() }
+    }
+}
+
+/// Somebody who calls.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    number: Option<String>,
+    channel: Channel,
+    attributes: BTreeMap<String, String>,
+    keys: Vec<Option<char>>,
+}
+
+impl Caller {
+    /// Somebody who calls from this number.
+    pub fn from(number: &str) -> Self {
+        Self { number: Some(number.to_owned()), channel: Channel::Voice, attributes: BTreeMap::new(), keys: Vec::new() }
+    }
+
+    /// Somebody who withholds their number.
+    pub fn anonymous() -> Self {
+        Self { number: None, ..Self::from("") }
+    }
+
+    /// Somebody who writes in the web chat, where the shop's page knows who they are.
+    pub fn in_chat(customer_id: &str) -> Self {
+        Self { channel: Channel::Chat, ..Self::anonymous() }.known_as(customer_id)
+    }
+
+    /// The same, of whom a flow of the shop's own has looked up this id before ours runs.
+    pub fn known_as(self, customer_id: &str) -> Self {
+        self.bringing("customer_id", customer_id)
+    }
+
+    /// The same, whose contact has this attribute before ours runs.
+    pub fn bringing(mut self, attribute: &str, value: &str) -> Self {
+        self.attributes.insert(attribute.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same, who presses these keys, one for each question; `-` is no answer.
+    pub fn pressing(mut self, keys: &str) -> Self {
+        self.keys = keys.chars().map(|key| Some(key).filter(|key| *key != '-')).collect();
+        self
+    }
+}
+
+/// What an agent writes after a call.
+#[derive(Clone, Copy, Debug)]
+pub struct WrapUp {
+    pub summary: &'static str,
+    pub notes: &'static str,
+    /// `open`, `resolved` or `handed_over`.
+    pub status: &'static str,
+}
+
+/// A callback that a caller was promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callback {
+    pub queue: String,
+    pub number: String,
+    pub after_seconds: u64,
+    pub priority: u64,
+}
+
+/// Something that happens in a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Moment {
+    /// The caller hears this, or reads it in a chat.
+    Hears(String),
+    /// The caller presses a key.
+    Presses(char),
+    /// The caller does not answer a question.
+    DoesNotAnswer,
+    /// A function was invoked, and there was nothing to hear meanwhile.
+    WaitsInSilence(Duration),
+    /// The caller waits in a queue.
+    Waits(Duration),
+    /// The caller is put into a queue.
+    IsQueued { queue: String, priority: u64 },
+    /// The caller will be called back.
+    IsPutDownForACallback(Callback),
+    /// The agent's workspace shows this.
+    AgentSees(Value),
+    /// The flow hangs up.
+    IsDisconnected,
+}
+
+/// A call and everything that has happened in it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its contacts, the guides' among them.
+    pub contacts: Vec<Contact>,
+    /// What has happened, in its order.
+    pub moments: Vec<Moment>,
+    current: usize,
+    shown: Option<String>,
+}
+
+impl Call {
+    /// What the caller has heard.
+    pub fn heard(&self) -> Vec<&str> {
+        let heard = self.moments.iter().filter_map(|moment| match moment {
+            Moment::Hears(text) => Some(text.as_str()),
+            _ => None,
+        });
+        heard.collect()
+    }
+
+    /// The queue that the caller was put into last, and with which priority.
+    pub fn queue(&self) -> Option<(&str, u64)> {
+        self.moments.iter().rev().find_map(|moment| match moment {
+            Moment::IsQueued { queue, priority } => Some((queue.as_str(), *priority)),
+            _ => None,
+        })
+    }
+
+    /// The callback that the caller was promised.
+    pub fn callback(&self) -> Option<&Callback> {
+        self.moments.iter().find_map(|moment| match moment {
+            Moment::IsPutDownForACallback(callback) => Some(callback),
+            _ => None,
+        })
+    }
+
+    /// What the agent's workspace has shown, in its order.
+    pub fn agent_saw(&self) -> Vec<&Value> {
+        let views = self.moments.iter().filter_map(|moment| match moment {
+            Moment::AgentSees(view) => Some(view),
+            _ => None,
+        });
+        views.collect()
+    }
+
+    /// The contact that the caller is in now.
+    pub fn contact(&self) -> &Contact {
+        &self.contacts[self.current]
+    }
+
+    /// An attribute of that contact; empty where it is not set.
+    pub fn attribute(&self, name: &str) -> &str {
+        self.contact().attributes.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Whether a view that nobody has touched is shown a second time; then it stays until the contact is over.
+    fn is_left_open(&mut self, view: &str) -> bool {
+        self.shown.replace(view.to_owned()).as_deref() == Some(view)
+    }
+}
+
+impl ContactCentre {
+    /// Opens with the flows of the repository, and two functions with these variables. The API knows nobody.
+    pub async fn open(bootstrap: impl AsRef<Path>, variables: &[(&str, &str)]) -> Self {
+        let api = StickyCalls::start().await;
+        let url = api.url();
+        let mut all = vec![("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
+        all.extend_from_slice(variables);
+        let start = |action| {
+            let variables = [&all[..], &[("STICKY_CALLS_ACTION", action)]].concat();
+            let bootstrap = bootstrap.as_ref().to_owned();
+            async move { Function::start(bootstrap, &variables).await }
+        };
+        let (identify, save) = (start("identify").await, start("save").await);
+        Self {
+            api,
+            world: World { guides_see_attributes: true, attributes_are_shared: true, attributes_can_be_empty: true },
+            broken: None,
+            functions_fail: false,
+            full_queues: BTreeSet::new(),
+            flows: import(&flows::texts(), "https://crm.example.com/customers/"),
+            identify,
+            save,
+            contacts: 0,
+        }
+    }
+
+    /// The same in an AWS, whose variables are set too.
+    pub async fn open_in(bootstrap: impl AsRef<Path>, aws: &Aws, variables: &[(&str, &str)]) -> Self {
+        let of_aws = aws.variables();
+        let mut all: Vec<_> = of_aws.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        all.extend_from_slice(variables);
+        Self::open(bootstrap, &all).await
+    }
+
+    /// Deploys the flows again, without the address of a CRM.
+    pub fn has_no_crm(&mut self) {
+        self.flows = import(&flows::texts(), "none");
+    }
+
+    /// Every way in which a block of a flow can fail.
+    pub fn failures(&self, flow: &str) -> Vec<Failure> {
+        let actions = self.flows.get(flow).into_iter().flat_map(|flow| &flow.actions);
+        let failures = actions.flat_map(|action| {
+            let errors = action.errors.iter().map(|branch| branch.error_type.clone()).filter(|error| is_failure(error));
+            errors.map(|error_type| Failure { error_type, ..Failure::of(flow, &action.identifier) })
+        });
+        failures.collect()
+    }
+
+    /// Somebody calls: the inbound flow is played, until they are in a queue or on the street.
+    pub async fn call(&mut self, caller: Caller) -> Call {
+        let id = self.next_contact_id();
+        let mut contact = Contact::new(id, caller.channel, caller.number);
+        contact.attributes = caller.attributes;
+        let mut call = Call { contacts: vec![contact], moments: Vec::new(), current: 0, shown: None };
+        let script = Script { keys: caller.keys.into(), ..Script::default() };
+        if self.play("inbound", &mut call, 0, script).await == Ending::Disconnected {
+            call.moments.push(Moment::IsDisconnected);
+        }
+        call
+    }
+
+    /// The caller waits in the queue for so long, and presses these keys where asked.
+    pub async fn wait(&mut self, call: &mut Call, time: Duration, keys: &str) {
+        let Some(flow) = call.contact().hooks.get("CustomerQueue").cloned() else { return };
+        let keys = keys.chars().map(|key| Some(key).filter(|key| *key != '-')).collect();
+        let script = Script { keys, patience: time, ..Script::default() };
+        if self.play(&flow, call, call.current, script).await == Ending::Disconnected {
+            call.moments.push(Moment::IsDisconnected);
+        }
+    }
+
+    /// An agent takes the call: the guide is played, until the agent has closed it.
+    pub async fn agent_answers(&mut self, call: &mut Call) {
+        call.contacts[call.current].had_agent = true;
+        self.guide(call, "DefaultAgentUI", Response::Button("Back", Value::Null)).await;
+    }
+
+    /// The same, where the agent presses this button, whether or not there is one, or never touches the guide.
+    pub async fn agent_answers_and(&mut self, call: &mut Call, button: Option<&'static str>) {
+        let response = button.map_or(Response::Nothing, |button| Response::Button(button, Value::Null));
+        self.guide(call, "DefaultAgentUI", response).await;
+    }
+
+    /// The agent transfers the caller to another queue.
+    pub fn transfer(&mut self, call: &mut Call, queue: &str) {
+        let id = self.next_contact_id();
+        let from = &mut call.contacts[call.current];
+        from.was_transferred = true;
+        let mut segment = from.follower(id, "TRANSFER");
+        segment.target_queue = Some(queue.to_owned());
+        call.moments.push(Moment::IsQueued { queue: queue.to_owned(), priority: segment.priority });
+        call.contacts.push(segment);
+        call.current = call.contacts.len() - 1;
+    }
+
+    /// The agent hangs up while the caller is still there: the disconnect flow is played, in a contact of its own.
+    pub async fn agent_leaves(&mut self, call: &mut Call) {
+        let Some(flow) = call.contact().hooks.get("CustomerRemaining").cloned() else { return };
+        let id = self.next_contact_id();
+        let segment = call.contacts[call.current].follower(id, "DISCONNECT");
+        call.contacts.push(segment);
+        let index = call.contacts.len() - 1;
+        self.play(&flow, call, index, Script::default()).await;
+        call.moments.push(Moment::IsDisconnected);
+    }
+
+    /// The agent wraps the call up, or skips that.
+    pub async fn wrap_up(&mut self, call: &mut Call, wrap_up: Option<WrapUp>) {
+        let (button, form) = button_and_form(wrap_up);
+        self.guide(call, "DisconnectAgentUI", Response::Button(button, form)).await;
+    }
+
+    /// The same by the agent who had this contact of the call.
+    pub async fn wrap_up_of(&mut self, call: &mut Call, contact_id: &str, wrap_up: Option<WrapUp>) {
+        let now = call.current;
+        let earlier = call.contacts.iter().position(|contact| contact.id == contact_id);
+        call.current = earlier.unwrap_or_else(|| panic!("no contact {contact_id}"));
+        self.wrap_up(call, wrap_up).await;
+        call.current = now;
+    }
+
+    /// The same, where the agent takes so long that Connect has streamed what it has recorded of the call meanwhile.
+    pub async fn wrap_up_after_the_record(&mut self, call: &mut Call, wrap_up: Option<WrapUp>) {
+        let (button, form) = button_and_form(wrap_up);
+        self.guide(call, "DisconnectAgentUI", Response::ButtonAfterTheRecord(button, form)).await;
+    }
+
+    /// The agent goes home and leaves the wrap-up open, until its time is up.
+    pub async fn wrap_up_times_out(&mut self, call: &mut Call) {
+        self.guide(call, "DisconnectAgentUI", Response::Nothing).await;
+    }
+
+    /// Connect streams what it has recorded of the call's contacts so far, and gives back what the function makes of it.
+    pub async fn stream_records(&mut self, call: &Call) -> Value {
+        let records: Vec<_> = call.contacts.iter().map(Contact::record).collect();
+        self.save.invoke(&events::stream(&records)).await
+    }
+
+    /// Invokes the save function with an event that comes from elsewhere.
+    pub async fn deliver(&mut self, event: &Value) -> Value {
+        self.save.invoke(event).await
+    }
+
+    async fn guide(&mut self, call: &mut Call, event: &str, agent: Response) {
+        let Some(flow) = call.contact().hooks.get(event).cloned() else { return };
+        let id = self.next_contact_id();
+        let guide = call.contact().guide(id, self.world.guides_see_attributes);
+        call.contacts.push(guide);
+        let index = call.contacts.len() - 1;
+        call.shown = None;
+        self.play(&flow, call, index, Script { agent, ..Script::default() }).await;
+    }
+
+    fn next_contact_id(&mut self) -> String {
+        self.contacts += 1;
+        format!("7c1d9b5e-6f0a-4c38-9a51-{:012}", self.contacts)
+    }
+}
+
+/// Whether an error means that a block failed, rather than what somebody did or how a comparison came out.
+fn is_failure(error_type: &str) -> bool {
+    !["NoMatchingCondition", "InputTimeLimitExceeded", "TimeLimitExceeded"].contains(&error_type)
+}
+
+fn button_and_form(wrap_up: Option<WrapUp>) -> (&'static str, Value) {
+    match wrap_up {
+        None => ("Back", Value::Null),
+        Some(WrapUp { summary, notes, status }) => {
+            ("Next", json!({"call_summary": summary, "agent_notes": notes, "intent_status": status}))
+        }
+    }
+}
+
+/// Puts the values into the flows that the stack would, and refuses what Connect would refuse.
+fn import(texts: &BTreeMap<String, String>, crm: &str) -> BTreeMap<String, Flow> {
+    let faults = check::check(texts);
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let import = |(name, text): (&String, &String)| {
+        let filled = flows::filled(text, |placeholder| value(placeholder, crm));
+        (name.clone(), Flow::parse(name, &filled).unwrap_or_else(|fault| panic!("{fault}")))
+    };
+    texts.iter().map(import).collect()
+}
+
+/// What the template puts in place of a placeholder; the last part of an ARN is the thing's name here.
+fn value(placeholder: &str, crm: &str) -> String {
+    let instance = contact::INSTANCE;
+    match placeholder {
+        "FlowLogging" => "Disabled".to_owned(),
+        "Partition" => "aws".to_owned(),
+        "Region" => "eu-central-1".to_owned(),
+        "CrmUrl" => crm.to_owned(),
+        "IdentifyFunctionArn" => "arn:aws:lambda:eu-central-1:123456789012:function:identify".to_owned(),
+        "SaveFunctionArn" => "arn:aws:lambda:eu-central-1:123456789012:function:save".to_owned(),
+        "DisconnectFlowArn" => format!("{instance}/contact-flow/disconnect"),
+        "AgentGuideFlowArn" => format!("{instance}/contact-flow/agent-guide"),
+        "WrapUpFlowArn" => format!("{instance}/contact-flow/wrap-up"),
+        "QueueFlowArn" => format!("{instance}/contact-flow/queue"),
+        "QueueArn" => format!("{instance}/queue/general"),
+        "BillingQueueArn" => format!("{instance}/queue/billing"),
+        "TechnicalSupportQueueArn" => format!("{instance}/queue/technical_support"),
+        "SalesQueueArn" => format!("{instance}/queue/sales"),
+        "EscalationQueueArn" => format!("{instance}/queue/escalation"),
+        "VipQueueArn" => format!("{instance}/queue/vip"),
+        other => panic!("nothing is known of the placeholder {other}"),
+    }
+}
