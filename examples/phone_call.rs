@@ -1,38 +1,35 @@
-//! Two calls by the same caller, and what Amazon Connect would see of them.
+//! A day in a contact centre that remembers its callers: what they hear, where their calls go, what the agents see, and
+//! what is kept for the next call.
 //!
-//! `cargo run --example phone_call` starts a stand-in for the Sticky Calls API and the real `bootstrap` process under a
-//! stand-in for Lambda, plays a first call, its end, and a second call, and prints what the flow finds in `$.External`.
-//! `cargo run --example phone_call -- events/save.json` plays an event of yours instead, or several, against an API that
-//! knows the customer of the sample events. No key, no network, no Docker.
+//! `cargo run --example phone_call` plays whole calls through the contact flows in `flows/`, with the real `bootstrap`
+//! process behind them and a stand-in for the Sticky Calls API behind that. `cargo run --example phone_call --
+//! events/save.json` invokes the function with an event of yours instead, or several, against an API that knows the
+//! customer of the sample events. No key, no network, no Docker.
 #![allow(clippy::indexing_slicing, reason = "a missing key of a JSON value reads as null")]
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
-use stand_ins::events::{event, with_attribute, with_contact, with_parameter};
+use stand_ins::contact_centre::{Call, Caller, ContactCentre, Moment, WrapUp};
 use stand_ins::function::Function;
 use stand_ins::stack::jane;
-use stand_ins::sticky_calls::{KEY, StickyCalls};
+use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 
-/// The settings of a shop that is content to know its callers by number; the README says what that means.
-const KNOWN_BY_NUMBER: (&str, &str) = ("STICKY_CALLS_RETURNING_THRESHOLD", "0.4");
+/// As the template sets it where it creates the flows.
+const SETTINGS: [(&str, &str); 1] = [("STICKY_CALLS_DEFER_TO_RECORDS", "true")];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let files: Vec<String> = std::env::args().skip(1).collect();
     let bootstrap = build_bootstrap()?;
-    let api = StickyCalls::start().await;
-    let url = api.url();
-    let mut variables = vec![("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
     if files.is_empty() {
-        variables.push(KNOWN_BY_NUMBER);
-        play_two_calls(&mut Function::start(bootstrap, &variables).await).await?;
+        play_calls(&bootstrap).await?;
     } else {
-        api.remember(jane());
-        play_files(&mut Function::start(bootstrap, &variables).await, &files).await?;
+        play_files(&bootstrap, &files).await?;
     }
     Ok(())
 }
@@ -58,39 +55,177 @@ fn build_bootstrap() -> Result<PathBuf, Box<dyn Error>> {
     Ok(profile_folder.join("bootstrap"))
 }
 
-async fn play_two_calls(function: &mut Function) -> io::Result<()> {
-    let first_call = event("new_caller");
-    say("A caller rings for the first time. The flow invokes identify and finds:")?;
-    let first = function.invoke(&first_call).await;
-    table(&first)?;
+/// The calls of the day.
+async fn play_calls(bootstrap: &Path) -> io::Result<()> {
+    let mut day = Day { centre: ContactCentre::open(bootstrap, &SETTINGS).await, told: 0 };
+    day.centre.api.remember(jane());
+    let from_mark = || Caller::from("+12025550142").known_as("C-2042");
+    let from_jane = || Caller::from("+12025550101").known_as("C-1001");
 
-    say("They talk about a wrong invoice. The agent leaves it open, and the flow invokes save, which answers:")?;
-    let end = with_attribute(first_call.clone(), "customer_ref", first["customer_ref"].clone());
-    let end = with_attribute(end, "call_start", first["call_start"].clone());
-    let end = with_parameter(end, "action", "save");
-    let end = with_parameter(end, "intent", "billing_issue");
-    let end = with_parameter(end, "intent_status", "open");
-    let end = with_parameter(end, "call_summary", "Invoice 4711 charges the setup fee twice");
-    table(&function.invoke(&end).await)?;
+    title("Somebody calls for the first time, and the agent leaves the matter open")?;
+    let mut call = day.call(from_mark().pressing("1")).await?;
+    day.agent_takes(&mut call).await?;
+    day.agent_leaves(&mut call).await?;
+    let summary = "Invoice 4711 charges the setup fee twice";
+    day.agent_writes(&mut call, WrapUp { summary, notes: "Asked accounting", status: "open" }).await?;
 
-    say("The same number rings again. The flow invokes identify and finds:")?;
-    let again = with_contact(first_call, "/ContactId", "7c1d9b5e-6f0a-4c38-9a51-000000000002");
-    let again = with_contact(again, "/InitialContactId", "7c1d9b5e-6f0a-4c38-9a51-000000000002");
-    table(&function.invoke(&again).await)
+    title("The same caller rings again")?;
+    let mut call = day.call(from_mark().pressing("1")).await?;
+    day.agent_takes(&mut call).await?;
+    narrate("the caller hangs up first, so that no disconnect flow runs")?;
+    let notes = "Credit note sent by e-mail";
+    day.agent_writes(&mut call, WrapUp { summary: "Credit note was missing", notes, status: "resolved" }).await?;
+
+    title("Somebody rings from that number, and nobody knows whether it is the same person")?;
+    day.call(Caller::from("+12025550142").pressing("2")).await?;
+
+    title("A VIP, whose agent transfers the call and leaves it to a colleague to wrap it up")?;
+    let mut call = day.call(from_jane().pressing("1")).await?;
+    day.agent_takes(&mut call).await?;
+    let said = call.moments.len();
+    day.centre.transfer(&mut call, "technical_support");
+    show(&call, said)?;
+    day.agent_takes(&mut call).await?;
+    day.agent_leaves(&mut call).await?;
+    day.agent_writes(&mut call, WrapUp { summary: "Portal showed an old invoice", notes: "", status: "resolved" })
+        .await?;
+
+    title("Somebody who withholds the number")?;
+    let mut call = day.call(Caller::anonymous().pressing("3")).await?;
+    day.agent_takes(&mut call).await?;
+
+    title("A customer in the web chat, whom the page knows by an id alone")?;
+    let mut call = day.call(Caller::in_chat("C-2042")).await?;
+    day.agent_takes(&mut call).await?;
+
+    title("All lines are busy")?;
+    day.centre.full_queues.insert("billing".to_owned());
+    day.call(Caller::from("+12025550177").pressing("11")).await?;
+    day.centre.full_queues.clear();
+
+    title("Somebody gives up in the queue: the contact record saves the call")?;
+    let mut call = day.call(Caller::from("+12025550188").pressing("2")).await?;
+    let said = call.moments.len();
+    day.centre.wait(&mut call, Duration::from_secs(130), "-").await;
+    show(&call, said)?;
+    narrate("the caller hangs up")?;
+    day.record(&call).await?;
+
+    title("The API is down")?;
+    day.centre.api.fail_always(Some(Fault::status(503)));
+    let mut call = day.call(from_jane().pressing("1")).await?;
+    day.agent_takes(&mut call).await?;
+
+    title("The API hangs")?;
+    day.centre.api.fail_always(Some(Fault::Hang));
+    day.call(from_jane().pressing("1")).await?;
+    Ok(())
 }
 
-async fn play_files(function: &mut Function, files: &[String]) -> Result<(), Box<dyn Error>> {
-    for file in files {
-        let payload = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
-        let answer = function.invoke_bytes(payload).await;
-        say(&format!("{file}: the flow finds"))?;
-        table(&serde_json::from_slice(&answer)?)?;
+/// The contact centre, and how much of what the API was told has been shown.
+struct Day {
+    centre: ContactCentre,
+    told: usize,
+}
+
+impl Day {
+    async fn call(&mut self, caller: Caller) -> io::Result<Call> {
+        let call = self.centre.call(caller).await;
+        show(&call, 0)?;
+        Ok(call)
+    }
+
+    async fn agent_takes(&mut self, call: &mut Call) -> io::Result<()> {
+        let said = call.moments.len();
+        self.centre.agent_answers(call).await;
+        show(call, said)
+    }
+
+    async fn agent_leaves(&mut self, call: &mut Call) -> io::Result<()> {
+        narrate("the agent hangs up first")?;
+        let said = call.moments.len();
+        self.centre.agent_leaves(call).await;
+        show(call, said)
+    }
+
+    /// The agent wraps up, and then the contact record comes.
+    async fn agent_writes(&mut self, call: &mut Call, wrap_up: WrapUp) -> io::Result<()> {
+        line("agent writes", &format!("“{}”, {}", wrap_up.summary, wrap_up.status))?;
+        self.centre.wrap_up(call, Some(wrap_up)).await;
+        self.record(call).await
+    }
+
+    async fn record(&mut self, call: &Call) -> io::Result<()> {
+        self.centre.stream_records(call).await;
+        for end in &self.centre.api.ended()[self.told..] {
+            let text = |name: &str| end.pointer(name).and_then(Value::as_str).unwrap_or("nothing new");
+            let (intent, status) = (text("/intent"), text("/intent_status"));
+            line("is kept", &format!("{intent}, {status}: {}", text("/variables/last_issue")))?;
+        }
+        self.told = self.centre.api.ended().len();
+        Ok(())
+    }
+}
+
+/// What has happened in a call since.
+fn show(call: &Call, since: usize) -> io::Result<()> {
+    for moment in &call.moments[since..] {
+        match moment {
+            Moment::Hears(text) => line("caller hears", &format!("“{text}”")),
+            Moment::Presses(key) => line("caller presses", &key.to_string()),
+            Moment::DoesNotAnswer => line("caller", "does not answer"),
+            Moment::WaitsInSilence(time) => line("silence", &format!("{:.2} s", time.as_secs_f64())),
+            Moment::Waits(time) => line("caller waits", &format!("{} s", time.as_secs())),
+            Moment::IsQueued { queue, priority } => line("goes to", &format!("{queue} queue, priority {priority}")),
+            Moment::IsPutDownForACallback(callback) => {
+                let (number, after) = (&callback.number, callback.after_seconds);
+                line("is called back", &format!("at {number}, from {after} s on, priority {}", callback.priority))
+            }
+            Moment::AgentSees(view) => show_view(view),
+            Moment::IsDisconnected => line("flow", "hangs up"),
+        }?;
     }
     Ok(())
 }
 
-fn say(text: &str) -> io::Result<()> {
+/// What is on the agent's screen.
+fn show_view(view: &Value) -> io::Result<()> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    line("agent sees", &format!("{}: {}", text(&view["Heading"]), text(&view["Description"])))?;
+    let bar = view["AttributeBar"].as_array().into_iter().flatten();
+    let bar = bar.map(|entry| match entry["Url"].as_str() {
+        Some(url) => format!("{}: {url}", text(&entry["Label"])),
+        None => format!("{}: {}", text(&entry["Label"]), text(&entry["Value"])),
+    });
+    let sections = view["Sections"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    bar.chain(sections).try_for_each(|shown| line("", &shown))
+}
+
+fn title(text: &str) -> io::Result<()> {
     writeln!(io::stdout(), "\n{text}\n")
+}
+
+fn narrate(text: &str) -> io::Result<()> {
+    line("·", text)
+}
+
+fn line(who: &str, what: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "  {who:>15}  {what}")
+}
+
+async fn play_files(bootstrap: &Path, files: &[String]) -> Result<(), Box<dyn Error>> {
+    let api = StickyCalls::start().await;
+    api.remember(jane());
+    let url = api.url();
+    let variables = [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
+    let mut function = Function::start(bootstrap, &variables).await;
+    for file in files {
+        let payload = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+        let answer = function.invoke_bytes(payload).await;
+        title(&format!("{file}: the flow finds"))?;
+        table(&serde_json::from_slice(&answer)?)?;
+    }
+    Ok(())
 }
 
 /// The attributes, one a line; those that say nothing are only named.

@@ -38,7 +38,7 @@ impl fmt::Display for Error {
             Self::NotInLambda { missing } => write!(
                 f,
                 "This program is started by AWS Lambda, and {missing} is not set. To try it here:\n  \
-                 cargo run --example phone_call                             two calls, no AWS account needed\n  \
+                 cargo run --example phone_call                             whole calls, no AWS account needed\n  \
                  sam local invoke IdentifyFunction -e events/new_caller.json   one event, with the SAM CLI and Docker"
             ),
             Self::Runtime(error) => write!(f, "the Lambda Runtime API failed: {error}"),
