@@ -1,0 +1,18 @@
+// Fails where Mermaid itself can't read a picture in the file that is named.
+import { readFileSync } from "node:fs";
+import { argv } from "node:process";
+import { JSDOM } from "jsdom";
+
+const { window } = new JSDOM("");
+Object.assign(globalThis, { window, document: window.document });
+const { default: mermaid } = await import("mermaid");
+
+const text = readFileSync(argv[2], "utf8");
+const pictures = [...text.matchAll(/^<!-- (\S+) -->\n\n```mermaid\n([^]*?)^```$/gm)];
+if (pictures.length === 0) throw new Error(`${argv[2]} has no pictures`);
+for (const [, flow, picture] of pictures) {
+  await mermaid.parse(picture).catch((error) => {
+    throw new Error(`the picture of ${flow}: ${error.message}`);
+  });
+}
+console.log(`${pictures.length} pictures`);
