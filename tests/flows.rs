@@ -269,7 +269,7 @@ fn what_connect_would_refuse_is_refused() {
         (
             "Set callback number",
             |block| block["Parameters"]["CallbackNumber"] = json!("+12025550101"),
-            "it must be one reference",
+            "one reference and nothing else",
         ),
         (
             "Call back",

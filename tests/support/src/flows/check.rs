@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::attributes::{self, BROUGHT_ALONG, PARAMETERS, PLACEHOLDERS, READ_FROM_CONTACTS, SYSTEM};
-use super::language::{self, ActionType, Next, Parameter, Results, Shape};
+use super::language::{self, ActionType, Next, Results};
 use super::{Action, Fault, Flow, references, strings};
 
 /// Reads flows and checks them, each by itself and all of them together.
@@ -127,11 +127,11 @@ impl<'a> Check<'a> {
         for (name, value) in given {
             match action_type.parameters.iter().find(|parameter| parameter.name == name) {
                 None => self.fault(block, format!("has the unknown parameter {name}")),
-                Some(parameter) => {
-                    if let Some(what) = misfit(parameter, value) {
-                        self.fault(block, format!("has the parameter {name} wrong: {what}"));
-                    }
+                Some(parameter) if !parameter.shape.takes(value) => {
+                    let what = format!("has the parameter {name} wrong: {value} is not {}", parameter.shape);
+                    self.fault(block, what);
                 }
+                Some(_) => {}
             }
         }
         let is_given = |name: &str| action.parameters.get(name).is_some();
@@ -352,54 +352,6 @@ impl<'a> Check<'a> {
             }
         }
     }
-}
-
-/// What is wrong with a parameter's value.
-fn misfit(parameter: &Parameter, value: &Value) -> Option<String> {
-    let text = value.as_str();
-    let is_placeholder = text.is_some_and(|text| text.starts_with("${") && text.ends_with('}'));
-    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
-    let ok = match &parameter.shape {
-        Shape::Prompt => text.is_some_and(|text| (1..=language::MAX_PROMPT).contains(&text.chars().count())),
-        Shape::Text => is_text(value),
-        Shape::Word(words) => is_placeholder || text.is_some_and(|text| words.contains(&text)),
-        Shape::Number(least, most) => {
-            is_placeholder
-                || text.and_then(|text| text.parse().ok()).is_some_and(|number: u64| (*least..=*most).contains(&number))
-        }
-        Shape::Reference => text.is_some_and(|text| references(text) == [text]),
-        Shape::Texts => value.as_object().is_some_and(|texts| {
-            let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-            !texts.is_empty() && texts.iter().all(|(name, value)| is_name(name) && !name.is_empty() && is_text(value))
-        }),
-        Shape::OneText(keys) => value.as_object().is_some_and(|texts| {
-            texts.len() == 1 && texts.iter().all(|(key, value)| keys.contains(&key.as_str()) && is_text(value))
-        }),
-        Shape::Messages => value
-            .as_array()
-            .is_some_and(|messages| !messages.is_empty() && messages.iter().all(|message| is_text(&message["Text"]))),
-        Shape::Object(keys) => value.as_object().is_some_and(|texts| {
-            texts.iter().all(|(key, value)| keys.contains(&key.as_str()) && is_text(value))
-                && texts.contains_key(keys[0])
-        }),
-        Shape::ViewData => value.is_object(),
-    };
-    (!ok).then(|| {
-        let wanted = match &parameter.shape {
-            Shape::Prompt => format!("it must be a text of up to {} characters", language::MAX_PROMPT),
-            Shape::Text => "it must be a text".to_owned(),
-            Shape::Word(words) => format!("it must be one of {}", words.join(", ")),
-            Shape::Number(least, u64::MAX) => format!("it must be a whole number from {least} on, in quotes"),
-            Shape::Number(least, most) => format!("it must be a whole number from {least} to {most}, in quotes"),
-            Shape::Reference => "it must be one reference".to_owned(),
-            Shape::Texts => "it must hold texts under names of letters, digits, - and _".to_owned(),
-            Shape::OneText(keys) => format!("it must hold one text under one of {}", keys.join(", ")),
-            Shape::Messages => "it must be a list of texts".to_owned(),
-            Shape::Object(keys) => format!("it must hold {}", keys.join(", ")),
-            Shape::ViewData => "it must be an object".to_owned(),
-        };
-        format!("{value} is no value for it; {wanted}")
-    })
 }
 
 /// Why a condition can never be met, or is none that Connect takes there.

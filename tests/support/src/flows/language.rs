@@ -4,7 +4,11 @@
 //! reference](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language-actions.html); `NextAction` is on
 //! every block but a terminal one in whatever the console exports.
 
+use std::fmt;
+
 use serde_json::Value;
+
+use super::references;
 
 /// The most blocks in a flow.
 pub const MAX_ACTIONS: usize = 250;
@@ -114,6 +118,57 @@ pub enum Shape {
     Object(&'static [&'static str]),
     /// Whatever a view takes.
     ViewData,
+}
+
+impl Shape {
+    /// Whether Connect takes this value. A placeholder of the template's stands for any static one.
+    pub fn takes(&self, value: &Value) -> bool {
+        let text = value.as_str();
+        let is_placeholder = text.is_some_and(|text| text.starts_with("${") && text.ends_with('}'));
+        let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+        match self {
+            Self::Prompt => text.is_some_and(|text| (1..=MAX_PROMPT).contains(&text.chars().count())),
+            Self::Text => is_text(value),
+            Self::Word(words) => is_placeholder || text.is_some_and(|text| words.contains(&text)),
+            Self::Number(least, most) => {
+                let number = text.and_then(|text| text.parse().ok());
+                is_placeholder || number.is_some_and(|number: u64| (*least..=*most).contains(&number))
+            }
+            Self::Reference => text.is_some_and(|text| references(text) == [text]),
+            Self::Texts => value.as_object().is_some_and(|texts| {
+                !texts.is_empty() && texts.iter().all(|(name, value)| is_attribute_name(name) && is_text(value))
+            }),
+            Self::OneText(keys) => value.as_object().is_some_and(|texts| {
+                texts.len() == 1 && texts.iter().all(|(key, value)| keys.contains(&key.as_str()) && is_text(value))
+            }),
+            Self::Messages => value.as_array().is_some_and(|messages| {
+                !messages.is_empty() && messages.iter().all(|message| is_text(&message["Text"]))
+            }),
+            Self::Object(keys) => value.as_object().is_some_and(|texts| {
+                texts.contains_key(keys[0])
+                    && texts.iter().all(|(key, value)| keys.contains(&key.as_str()) && is_text(value))
+            }),
+            Self::ViewData => value.is_object(),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prompt => write!(f, "a text of up to {MAX_PROMPT} characters"),
+            Self::Text => f.write_str("a text"),
+            Self::Word(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Number(least, u64::MAX) => write!(f, "a whole number from {least} on, in quotes"),
+            Self::Number(least, most) => write!(f, "a whole number from {least} to {most}, in quotes"),
+            Self::Reference => f.write_str("one reference and nothing else"),
+            Self::Texts => f.write_str("an object of texts under names of letters, digits, - and _"),
+            Self::OneText(keys) => write!(f, "an object of one text under one of {}", keys.join(", ")),
+            Self::Messages => f.write_str("a list of texts"),
+            Self::Object(keys) => write!(f, "an object of {}", keys.join(", ")),
+            Self::ViewData => f.write_str("an object"),
+        }
+    }
 }
 
 /// What an action can come to, besides an error.
@@ -338,6 +393,11 @@ pub static ACTIONS: [ActionType; 17] = [
     ActionType { name: "DisconnectParticipant", errors: &[], next: Next::Terminal, ..PLAIN },
     ActionType { name: "EndFlowExecution", errors: &[], next: Next::Terminal, flow_types: CUSTOMER_QUEUE, ..PLAIN },
 ];
+
+/// A name that a flow can refer to.
+fn is_attribute_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
 
 /// The action type of this name.
 pub fn action_type(name: &str) -> Option<&'static ActionType> {
