@@ -182,6 +182,7 @@ fn show(call: &Call, since: usize) -> io::Result<()> {
                 line("is called back", &format!("at {number}, from {after} s on, priority {}", callback.priority))
             }
             Moment::AgentSees(view) => show_view(view),
+            Moment::AgentReads(text) => line("agent reads", &format!("“{text}”")),
             Moment::IsDisconnected => line("flow", "hangs up"),
         }?;
     }

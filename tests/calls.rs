@@ -532,7 +532,7 @@ async fn a_contact_is_marked_only_after_what_it_said_is_safe() {
     centre.api.fail_always(Some(Fault::status(500)));
     centre.agent_leaves(&mut call).await;
     centre.wrap_up(&mut call, Some(SETTLED)).await;
-    assert!(call.heard().last().unwrap().starts_with("This could not be saved just now."));
+    assert!(call.agent_read().last().unwrap().starts_with("This could not be saved just now."));
     assert!(call.contacts.iter().all(|contact| !contact.attributes.contains_key("sticky_calls_saved")));
     centre.api.fail_always(None);
     centre.stream_records(&call).await;
@@ -682,7 +682,7 @@ async fn an_agent_whose_call_was_saved_before_is_told_so() {
     centre.agent_answers(&mut call).await;
     centre.agent_leaves(&mut call).await;
     centre.wrap_up(&mut call, Some(SETTLED)).await;
-    assert!(call.heard().last().unwrap().starts_with("This call had been saved before you wrote"));
+    assert!(call.agent_read().last().unwrap().starts_with("This call had been saved before you wrote"));
     assert_eq!(call.attribute("call_summary"), SETTLED.summary, "it is kept with the contact");
 }
 

@@ -159,6 +159,8 @@ pub enum Moment {
     IsPutDownForACallback(Callback),
     /// The agent's workspace shows this.
     AgentSees(Value),
+    /// The agent reads this message in it.
+    AgentReads(String),
     /// The flow hangs up.
     IsDisconnected,
 }
@@ -207,6 +209,15 @@ impl Call {
             _ => None,
         });
         views.collect()
+    }
+
+    /// The messages that the agent has read there.
+    pub fn agent_read(&self) -> Vec<&str> {
+        let read = self.moments.iter().filter_map(|moment| match moment {
+            Moment::AgentReads(text) => Some(text.as_str()),
+            _ => None,
+        });
+        read.collect()
     }
 
     /// The contact that the caller is in now.

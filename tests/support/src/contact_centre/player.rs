@@ -240,9 +240,11 @@ impl Run<'_> {
         self.contact().channel == Channel::Voice
     }
 
+    /// A message: the caller's, or the agent's where this is a guide.
     fn hears(&mut self, text: &str) {
         let text = self.resolve(text);
-        self.call.moments.push(Moment::Hears(text));
+        let is_guide = self.contact().related_id.is_some();
+        self.call.moments.push(if is_guide { Moment::AgentReads(text) } else { Moment::Hears(text) });
     }
 
     /// Asks for a key. Without a Lex bot that is for calls alone.
