@@ -1,21 +1,25 @@
-//! The Sticky Calls API as the handlers ask it: the client, with the key of the moment.
+//! The Sticky Calls API as the handlers ask it: the client, with the key of the moment, behind the guard.
 
 use tokio::time::Instant;
 
 use crate::keys::Keys;
-use crate::sticky_calls::{ApiKey, Call, Client, Effort, EndAnswer, EndRequest, Error, StartRequest, Started};
+use crate::sticky_calls::{
+    ApiKey, Call, Client, Effort, EndAnswer, EndRequest, Error, Guard, StartRequest, Started, Verdict,
+};
 
-/// The API and the key to it.
+/// The API, the key to it, and what is known of its health.
 pub struct Api {
     client: Client,
     /// Where the key comes from.
     pub keys: Keys,
+    /// `None` where it is switched off.
+    guard: Option<Guard>,
 }
 
 impl Api {
-    /// Asks with `client`, and with the key that `keys` gives.
-    pub fn new(client: Client, keys: Keys) -> Self {
-        Self { client, keys }
+    /// Asks with `client`, and with the key that `keys` gives; with a `guard`, not while the API is down.
+    pub fn new(client: Client, keys: Keys, guard: Option<Guard>) -> Self {
+        Self { client, keys, guard }
     }
 
     /// Opens the connection that the first call will use, before `deadline`.
@@ -23,14 +27,35 @@ impl Api {
         self.client.open_first_connection(deadline).await;
     }
 
-    /// Asks who is calling, and is done before `deadline`.
+    /// Asks who is calling, and is done before `deadline`: at once where the API is down.
     pub async fn start_call(&self, request: &StartRequest, deadline: Instant) -> Call<Started> {
-        self.ask(deadline, async |key| self.client.start_call(request, key, deadline).await).await
+        self.where_it_is_up(self.ask(deadline, async |key| self.client.start_call(request, key, deadline).await)).await
     }
 
-    /// Saves what happened, and is done before `deadline`.
+    /// Saves what happened, and is done before `deadline`: at once where the API is down.
     pub async fn end_call(&self, request: &EndRequest, deadline: Instant) -> Call<EndAnswer> {
-        self.ask(deadline, async |key| self.client.end_call(request, key, deadline).await).await
+        self.where_it_is_up(self.ask(deadline, async |key| self.client.end_call(request, key, deadline).await)).await
+    }
+
+    /// The same, whether the API is down or not.
+    pub async fn end_call_regardless(&self, request: &EndRequest, deadline: Instant) -> Call<EndAnswer> {
+        let call = self.ask(deadline, async |key| self.client.end_call(request, key, deadline).await).await;
+        // That it failed tells little: what is sent again has failed before, and the fault may be its own.
+        if let (Some(guard), Verdict::Up) = (&self.guard, verdict(&call)) {
+            guard.is_up();
+        }
+        call
+    }
+
+    /// Lets the guard decide whether to ask, and learn from the answer.
+    async fn where_it_is_up<T>(&self, ask: impl Future<Output = Call<T>>) -> Call<T> {
+        let Some(guard) = &self.guard else { return ask.await };
+        let Some(admission) = guard.admit() else {
+            return Call { result: Err(Error::CircuitOpen), effort: Effort::default() };
+        };
+        let call = ask.await;
+        admission.learn(verdict(&call));
+        call
     }
 
     /// Asks, and where the API refuses the key asks once more with another one, where there is another by now.
@@ -47,5 +72,14 @@ impl Api {
         tracing::info!("the API refused the key, and the secret holds another one: asking again");
         let call = ask(&key).await;
         Call { effort: refused.effort + call.effort, ..call }
+    }
+}
+
+/// What a call tells of the API's health. One without an attempt, for want of time or of a key, tells nothing.
+fn verdict<T>(call: &Call<T>) -> Verdict {
+    match &call.result {
+        _ if call.effort.attempts == 0 => Verdict::Unknown,
+        Err(error) if error.is_an_outage() => Verdict::Down,
+        _ => Verdict::Up,
     }
 }

@@ -43,6 +43,8 @@ pub struct Config {
     pub defer_to_records: bool,
     /// `STICKY_CALLS_RECORDS`: which contact records are saved.
     pub records: Records,
+    /// `STICKY_CALLS_GUARD`: whether an API that is down is left alone for a while.
+    pub guard: bool,
     /// Lambda's own variables for AWS; `None` where nothing above needs AWS, or where they are not set.
     pub aws: Option<aws::Access>,
 }
@@ -152,6 +154,7 @@ impl Config {
             records: read
                 .scalar("STICKY_CALLS_RECORDS", "identified or all; identified is used", Records::parse)
                 .unwrap_or_default(),
+            guard: read.scalar("STICKY_CALLS_GUARD", "on or off; on is used", switch).unwrap_or(true),
             aws: None,
         };
         if config.needs_aws() {
@@ -275,6 +278,14 @@ fn flag(text: &str) -> Option<bool> {
     text.to_ascii_lowercase().parse().ok()
 }
 
+fn switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
 /// An address of AWS's, or of something that stands in for it.
 fn web_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
@@ -383,6 +394,7 @@ mod tests {
         assert_eq!(config.internal_numbers, InternalNumbers::default());
         assert_eq!((config.outbox_queue_url, config.cache, config.defer_to_records), (None, None, false));
         assert_eq!(config.records, Records::Identified);
+        assert!(config.guard);
         assert!(config.aws.is_none());
     }
 
@@ -406,6 +418,7 @@ mod tests {
                     ("STICKY_CALLS_CACHE_TTL_SECONDS", "60"),
                     ("STICKY_CALLS_DEFER_TO_RECORDS", "TRUE"),
                     ("STICKY_CALLS_RECORDS", "all"),
+                    ("STICKY_CALLS_GUARD", "off"),
                     ("AWS_ENDPOINT_URL", "http://127.0.0.1:5005"),
                 ],
             ]
@@ -417,6 +430,7 @@ mod tests {
         assert_eq!(config.cache, Some(CacheSettings { table: "cache".to_owned(), ttl: Duration::from_secs(60) }));
         assert!(config.defer_to_records);
         assert_eq!(config.records, Records::All);
+        assert!(!config.guard);
         let aws = config.aws.unwrap();
         assert_eq!((aws.region.as_str(), aws.endpoint.as_deref()), ("eu-central-1", Some("http://127.0.0.1:5005")));
         assert_eq!(aws.credentials.session_token(), Some("verysecrettoo"));
@@ -465,6 +479,7 @@ mod tests {
             ("STICKY_CALLS_CACHE_TTL_SECONDS", "86401"),
             ("STICKY_CALLS_DEFER_TO_RECORDS", "yes"),
             ("STICKY_CALLS_RECORDS", "none"),
+            ("STICKY_CALLS_GUARD", "true"),
         ] {
             let (config, malformed) = read(&[KEY, (variable, value)]);
             assert_eq!(malformed, [variable], "{value}");
@@ -478,6 +493,7 @@ mod tests {
             assert_eq!(config.cache, default.cache);
             assert_eq!(config.defer_to_records, default.defer_to_records);
             assert_eq!(config.records, default.records);
+            assert_eq!(config.guard, default.guard);
         }
     }
 

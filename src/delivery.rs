@@ -7,7 +7,9 @@ use futures_util::future::join;
 use tokio::time::Instant;
 
 use crate::answer::{Report, Severity};
+use crate::aws;
 use crate::budget::{self, SaveDeadlines};
+use crate::outbox::Outbox;
 use crate::reason::Reason;
 use crate::services::Services;
 use crate::sticky_calls::Effort;
@@ -61,19 +63,39 @@ impl Delivery {
     }
 }
 
-/// Delivers a summary to the API, or else to the outbox where there is one.
+/// Delivers a summary to the API, or else to the outbox where there is one. While the API is down, it goes to the outbox
+/// first; where there is none, or it does not take the summary, the API is asked all the same.
 pub async fn to_api_or_outbox(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
-    let delivery = to_api(summary, services, deadlines).await;
-    let (Outcome::Failed(reason), Some(outbox)) = (delivery.outcome, &services.outbox) else { return delivery };
-    let kept = outbox.keep(summary, reason, deadlines.all);
-    match join(kept, void_cache(summary, None, services, deadlines.all)).await {
-        (Ok(()), ()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
-        (Err(error), ()) => {
+    let Some(outbox) = &services.outbox else { return to_api(summary, services, deadlines).await };
+    let mut delivery = ask_api(summary, services, deadlines, Asking::WhereItIsUp).await;
+    if let Outcome::Failed(reason @ Reason::CircuitOpen) = delivery.outcome {
+        // Short, so that a queue that hangs leaves time for the API.
+        let soon = deadlines.api.min(Instant::now() + budget::OUTBOX);
+        if keep(outbox, summary, reason, services, soon).await.is_ok() {
+            return Delivery { outcome: Outcome::Queued(reason), ..delivery };
+        }
+        delivery = to_api(summary, services, deadlines).await;
+    }
+    let Outcome::Failed(reason) = delivery.outcome else { return delivery };
+    match keep(outbox, summary, reason, services, deadlines.all).await {
+        Ok(()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
+        Err(error) => {
             let api = delivery.detail.as_deref().unwrap_or(reason.code());
             let detail = Some(format!("the API: {api}; the outbox: {error}"));
             Delivery { outcome: Outcome::Failed(Reason::OutboxUnavailable), detail, ..delivery }
         }
     }
+}
+
+/// Puts a summary into the outbox, and makes void what the cache holds meanwhile.
+async fn keep(
+    outbox: &Outbox,
+    summary: &Summary,
+    reason: Reason,
+    services: &Services,
+    deadline: Instant,
+) -> Result<(), aws::Error> {
+    join(outbox.keep(summary, reason, deadline), void_cache(summary, None, services, deadline)).await.0
 }
 
 /// Leaves the API's one end of this call to what an agent may still be writing: the outbox delivers the summary later, and
@@ -88,12 +110,29 @@ pub async fn after_the_wrap_up(summary: &Summary, services: &Services, deadlines
     to_api_or_outbox(summary, services, deadlines).await
 }
 
-/// Delivers a summary to the API alone.
+/// Delivers a summary to the API alone, whether it is down or not.
 pub async fn to_api(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
+    ask_api(summary, services, deadlines, Asking::Regardless).await
+}
+
+/// Whether the API is asked while it is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    WhereItIsUp,
+    Regardless,
+}
+
+async fn ask_api(summary: &Summary, services: &Services, deadlines: SaveDeadlines, asking: Asking) -> Delivery {
     let failed = |reason, effort, detail| Delivery { outcome: Outcome::Failed(reason), effort, detail };
     let Some(api) = &services.api else { return failed(Reason::Misconfigured, None, None) };
+    let call = async {
+        match asking {
+            Asking::WhereItIsUp => api.end_call(&summary.request, deadlines.api).await,
+            Asking::Regardless => api.end_call_regardless(&summary.request, deadlines.api).await,
+        }
+    };
     // A panic on the way to the API must not keep the summary from the outbox.
-    let call = AssertUnwindSafe(api.end_call(&summary.request, deadlines.api)).catch_unwind().await;
+    let call = AssertUnwindSafe(call).catch_unwind().await;
     let Ok(call) = call else { return failed(Reason::Internal, None, None) };
     let effort = Some(call.effort);
     let (outcome, named) = match call.result {

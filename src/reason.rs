@@ -33,6 +33,8 @@ pub enum Reason {
     Rejected,
     /// 5xx.
     ServerError,
+    /// The API has been down, and is not asked for a while.
+    CircuitOpen,
     /// Neither the API nor the outbox took a summary.
     OutboxUnavailable,
     /// A panic of ours, caught.
@@ -58,6 +60,7 @@ impl Reason {
             Self::RateLimited => "rate_limited",
             Self::Rejected => "rejected",
             Self::ServerError => "server_error",
+            Self::CircuitOpen => "circuit_open",
             Self::OutboxUnavailable => "outbox_unavailable",
             Self::Internal => "internal",
         }

@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::config::{Config, KeySource};
 use crate::keys::Keys;
 use crate::outbox::Outbox;
-use crate::sticky_calls::Client;
+use crate::sticky_calls::{Client, Guard};
 
 /// The longest that the function's start waits for the API's key and for its first connections. A caller may be waiting
 /// behind it, whose flow block gives up 3 s after it asked, with a budget of 2.5 s still to come.
@@ -75,5 +75,5 @@ fn api(config: &Config, aws: Option<&Clients>) -> Option<Api> {
     let client = Client::new(&access.url)
         .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))
         .ok()?;
-    Some(Api::new(client, keys))
+    Some(Api::new(client, keys, config.guard.then(Guard::default)))
 }

@@ -15,6 +15,8 @@ use crate::reason::Reason;
 pub enum Error {
     /// There is no key to ask with: the secret that holds it could not be read, and never was before.
     NoKey,
+    /// It was not asked, because it has been down ([`Guard`](super::Guard)).
+    CircuitOpen,
     /// No answer, or not the whole of it, before the deadline; or no connection within its second.
     Timeout,
     /// No connection, or one that broke: refused, reset, DNS, TLS, cut body.
@@ -41,6 +43,7 @@ impl Error {
     pub fn reason(&self) -> Reason {
         match self {
             Self::NoKey => Reason::Misconfigured,
+            Self::CircuitOpen => Reason::CircuitOpen,
             Self::Timeout => Reason::Timeout,
             Self::Network { .. } => Reason::Network,
             Self::InvalidResponse { .. } => Reason::InvalidResponse,
@@ -61,12 +64,18 @@ impl Error {
     pub fn is_about_the_key(&self) -> bool {
         matches!(self, Self::Status { status: StatusCode::UNAUTHORIZED, .. })
     }
+
+    /// Whether the API is down, as far as one call can tell.
+    pub fn is_an_outage(&self) -> bool {
+        matches!(self.reason(), Reason::Timeout | Reason::Network | Reason::ServerError)
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => f.write_str("the secret with the key could not be read"),
+            Self::CircuitOpen => f.write_str("it was down a moment ago"),
             Self::Timeout => f.write_str("no answer in time"),
             Self::Network { detail } => f.write_str(detail),
             Self::InvalidResponse { detail } => f.write_str(detail),

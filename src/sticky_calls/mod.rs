@@ -3,6 +3,7 @@
 //! - [`Client`]: `POST /v1/calls/start` and `POST /v1/calls/end`, within a deadline
 //! - `retry`: which failures are tried again, and when
 //! - `first_connection`: the connection that is opened while the function starts
+//! - [`Guard`]: not asking an API that is down
 //! - [`StartRequest`], [`EndRequest`], [`StartAnswer`], [`EndAnswer`]: the API's own terms
 //! - [`Error`]: what a status or a fault means
 
@@ -11,6 +12,7 @@ mod answers;
 mod client;
 mod error;
 mod first_connection;
+mod guard;
 mod requests;
 mod retry;
 
@@ -18,4 +20,5 @@ pub use access::{ApiKey, BaseUrl};
 pub use answers::{EndAnswer, OpenIntent, Recommendation, StartAnswer};
 pub use client::{Call, Client, Effort, Started};
 pub use error::Error;
+pub use guard::{Guard, Verdict};
 pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, StartRequest, Telco};
