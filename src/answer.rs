@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::connect::Attributes;
+use crate::dispatch::Handler;
+use crate::metrics::{Fault, Metrics};
 use crate::reason::Reason;
 use crate::sticky_calls::Effort;
 
@@ -15,7 +17,7 @@ pub struct Answer {
     pub report: Report,
 }
 
-/// What the log says of a call that was looked up or a summary that was delivered.
+/// What log and metrics say of a call that was looked up or a summary that was delivered.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// `lookup_status` or `save_status`.
@@ -26,21 +28,25 @@ pub struct Report {
     pub severity: Severity,
     /// `lookup_source`: where the answer to a lookup comes from; empty where there is none.
     pub source: &'static str,
+    /// Whether the cache had the answer to a lookup, where it was looked at.
+    pub cache_hit: Option<bool>,
     /// What the call to the API took, where it was called.
     pub effort: Option<Effort>,
+    /// What went wrong all the same.
+    pub fault: Option<Fault>,
     /// What the network, the API or AWS said, beyond the reason; never a body.
     pub detail: Option<String>,
 }
 
 /// What a line in the log says beside the report; what it may hold is said in [`crate::logging`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Line<'a> {
     /// `answered` for an invocation by a flow, `summary` for one of a batch's.
     pub message: &'static str,
     /// The id that finds the invocation in Lambda's own lines.
     pub request_id: &'a str,
     /// Which handler it was.
-    pub handler: &'static str,
+    pub handler: Handler,
     /// The contact's id, where it looks like one.
     pub contact_id: Option<String>,
     /// The last two digits of the caller's number.
@@ -53,28 +59,35 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// A line about one summary of a batch.
-    pub fn about_a_summary(handler: &'static str, request_id: &'a str) -> Self {
-        Self { message: "summary", request_id, handler, ..Self::default() }
+    pub fn about_a_summary(handler: Handler, request_id: &'a str) -> Self {
+        let (contact_id, caller_ends_in) = (None, None);
+        Self { message: "summary", request_id, handler, contact_id, caller_ends_in, receives: None, total: None }
     }
 }
 
 impl Report {
-    /// The report of a summary that nobody has taken.
-    pub fn failed(reason: Reason, detail: String) -> Self {
-        let (outcome, severity) = ("failed", Severity::Error);
-        Self { outcome, reason: Some(reason), severity, source: "", effort: None, detail: Some(detail) }
+    /// A report that says no more than this.
+    pub fn new(outcome: &'static str, reason: Option<Reason>, severity: Severity) -> Self {
+        Self { outcome, reason, severity, source: "", cache_hit: None, effort: None, fault: None, detail: None }
     }
 
-    /// Logs one line.
-    pub fn log(&self, line: &Line<'_>) {
+    /// The report of a summary that nobody has taken.
+    pub fn failed(reason: Reason, detail: String) -> Self {
+        Self { detail: Some(detail), ..Self::new("failed", Some(reason), Severity::Error) }
+    }
+
+    /// Counts it, and logs one line.
+    pub fn record(&self, line: &Line<'_>, metrics: &Metrics) {
+        metrics.count(self);
         macro_rules! at {
             ($level:ident) => {
                 tracing::$level!(
                     request_id = line.request_id,
                     contact_id = line.contact_id,
-                    handler = line.handler,
+                    handler = line.handler.name(),
                     outcome = self.outcome,
                     reason = self.reason.map(Reason::code),
+                    fault = self.fault.map(Fault::name),
                     detail = self.detail,
                     source = Some(self.source).filter(|source| !source.is_empty()),
                     attempts = self.effort.map_or(0, |effort| effort.attempts),

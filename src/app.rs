@@ -1,7 +1,7 @@
 //! One invocation: from the event to the answer, whatever happens in between.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use aws_lambda_events::event::streams::KinesisEventResponse;
@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::answer::{Answer, Line, milliseconds};
 use crate::budget::{self, Budget, time_left};
 use crate::connect::{Attributes, Contact, PhoneNumber};
-use crate::dispatch::{Action, Route, route};
+use crate::dispatch::{Action, Handler, Route, route};
+use crate::metrics::Batch;
 use crate::reason::Reason;
 use crate::services::Services;
 use crate::{contact_records, end_call, redelivery, start_call};
@@ -56,7 +57,8 @@ impl App {
         // fallback panic, an empty object is still an answer that Connect takes.
         let answer = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;
         answer.unwrap_or_else(|_panic| {
-            catch_unwind(AssertUnwindSafe(|| self.last_resort(payload))).unwrap_or(Reply::Flow(Attributes::default()))
+            let last_resort = AssertUnwindSafe(|| self.last_resort(payload, invocation.request_id));
+            catch_unwind(last_resort).unwrap_or(Reply::Flow(Attributes::default()))
         })
     }
 
@@ -74,13 +76,15 @@ impl App {
             Route::Redelivery(records) => {
                 let budget = batch();
                 let answer = redelivery::handle(&records, &self.services, request_id, budget.deadline()).await;
-                log_batch("redelivery", request_id, records.len(), answer.batch_item_failures.len(), &budget);
+                let batch = Batch { received: records.len(), come_again: answer.batch_item_failures.len() };
+                self.record_batch(Handler::Redelivery, request_id, batch, &budget);
                 Reply::Redelivery(answer)
             }
             Route::ContactRecords(records) => {
                 let budget = batch();
                 let answer = contact_records::handle(&records, &self.services, request_id, budget.deadline()).await;
-                log_batch("contact_records", request_id, records.len(), answer.batch_item_failures.len(), &budget);
+                let batch = Batch { received: records.len(), come_again: answer.batch_item_failures.len() };
+                self.record_batch(Handler::ContactRecords, request_id, batch, &budget);
                 Reply::ContactRecords(answer)
             }
         }
@@ -104,15 +108,17 @@ impl App {
         // A finished answer is not given up for a log line.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let number = contact.and_then(Contact::customer_number);
-            answer.report.log(&Line {
+            let line = Line {
                 message: "answered",
                 request_id,
-                handler: action.name(),
+                handler: action.handler(),
                 contact_id: contact.and_then(Contact::contact_id),
                 caller_ends_in: number.as_ref().map(PhoneNumber::last_two_digits).map(str::to_owned),
                 receives: None,
                 total: Some(budget.spent()),
-            });
+            };
+            answer.report.record(&line, &self.services.metrics);
+            self.services.metrics.write(action.handler(), request_id, budget.remaining(), None);
         }));
         answer.attributes
     }
@@ -133,25 +139,39 @@ impl App {
         }
     }
 
-    /// The answer after a panic outside of the handlers: a flow goes on, and a batch comes again as a whole.
-    fn last_resort(&self, payload: &str) -> Reply {
-        match route(payload, self.services.config.action) {
-            Route::Flow(action, _) | Route::Unknown(action) => {
-                Reply::Flow(self.fallback(action, None, Reason::Internal, Timestamp::now()).attributes)
-            }
-            Route::Redelivery(records) => Reply::Redelivery(redelivery::all_of_it(&records)),
-            Route::ContactRecords(records) => Reply::ContactRecords(contact_records::all_of_it(&records)),
+    /// The one line about a batch, after those about its summaries.
+    fn record_batch(&self, handler: Handler, request_id: &str, batch: Batch, budget: &Budget) {
+        let Batch { received, come_again } = batch;
+        let (name, total_ms) = (handler.name(), milliseconds(budget.spent()));
+        if come_again == 0 {
+            tracing::info!(request_id, handler = name, received, come_again, total_ms, "batch");
+        } else {
+            tracing::warn!(request_id, handler = name, received, come_again, total_ms, "batch");
         }
+        self.services.metrics.write(handler, request_id, budget.remaining(), Some(batch));
     }
-}
 
-/// The one line about a batch, after those about its summaries.
-fn log_batch(handler: &'static str, request_id: &str, received: usize, come_again: usize, budget: &Budget) {
-    let total_ms = milliseconds(budget.spent());
-    if come_again == 0 {
-        tracing::info!(request_id, handler, received, come_again, total_ms, "batch");
-    } else {
-        tracing::warn!(request_id, handler, received, come_again, total_ms, "batch");
+    /// The answer after a panic outside of the handlers: a flow goes on, and a batch comes again as a whole.
+    fn last_resort(&self, payload: &str, request_id: &str) -> Reply {
+        let metrics = &self.services.metrics;
+        let all = |records: &[_]| Some(Batch { received: records.len(), come_again: records.len() });
+        let (handler, batch, reply) = match route(payload, self.services.config.action) {
+            Route::Flow(action, _) | Route::Unknown(action) => {
+                let answer = self.fallback(action, None, Reason::Internal, Timestamp::now());
+                metrics.count(&answer.report);
+                (action.handler(), None, Reply::Flow(answer.attributes))
+            }
+            Route::Redelivery(records) => {
+                metrics.count_panic();
+                (Handler::Redelivery, all(&records), Reply::Redelivery(redelivery::all_of_it(&records)))
+            }
+            Route::ContactRecords(records) => {
+                metrics.count_panic();
+                (Handler::ContactRecords, all(&records), Reply::ContactRecords(contact_records::all_of_it(&records)))
+            }
+        };
+        metrics.write(handler, request_id, Duration::ZERO, batch);
+        reply
     }
 }
 
@@ -167,12 +187,11 @@ async fn guard(deadline: Instant, work: impl Future<Output = Answer>, fallback: 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;
     use crate::config::Config;
+    use crate::metrics::Metrics;
 
     fn fallback(reason: Reason) -> Answer {
         end_call::fallback(None, reason)
@@ -209,8 +228,8 @@ mod tests {
 
     #[test]
     fn after_a_bug_around_the_handlers_a_flow_goes_on_and_a_batch_comes_again_as_a_whole() {
-        let app = App::new(Services::new(Config::read(|_| None).0));
-        let last_resort = |payload: &str| serde_json::to_value(app.last_resort(payload)).unwrap();
+        let app = App::new(Services::new(Config::read(|_| None).0, Metrics::new(|_| None)));
+        let last_resort = |payload: &str| serde_json::to_value(app.last_resort(payload, "")).unwrap();
         assert_eq!(last_resort(r#"{"Details":{"ContactData":{}}}"#)["lookup_reason"], "internal");
         let messages = r#"{"Records":[{"eventSource":"aws:sqs","messageId":"m1"},{"eventSource":"aws:sqs"}]}"#;
         let all = json!({"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": ""}]});

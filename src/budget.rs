@@ -70,6 +70,11 @@ impl Budget {
         self.deadline
     }
 
+    /// What is left of it.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// The time since the event arrived.
     pub fn spent(&self) -> Duration {
         self.arrived.elapsed()
@@ -140,7 +145,9 @@ mod tests {
         let budget = Budget::of_a_flow(Instant::now(), FLOW, None);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(budget.spent(), Duration::from_secs(1));
-        assert_eq!(left(budget), Duration::from_millis(1_500));
+        assert_eq!(budget.remaining(), Duration::from_millis(1_500));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(budget.remaining(), Duration::ZERO);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::budget::SaveDeadlines;
 use crate::config::{Config, Records};
 use crate::connect::ContactRecord;
 use crate::delivery;
+use crate::dispatch::Handler;
 use crate::end_call::{self, Source};
 use crate::identity;
 use crate::json::Object;
@@ -50,7 +51,7 @@ pub async fn handle(
     request_id: &str,
     deadline: Instant,
 ) -> KinesisEventResponse {
-    let calls = calls(records, &services.config, request_id, Timestamp::now());
+    let calls = calls(records, services, request_id, Timestamp::now());
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let not_done = batch::not_done(calls.into_values(), deadline, async |call| {
         // An API that hangs must not use up the time that the outbox needs for all the others.
@@ -61,7 +62,7 @@ pub async fn handle(
             false => delivery::to_api_or_outbox(summary, services, deadlines).await,
         };
         let is_safe = delivery.is_safe();
-        delivery.report(summary).log(&call.fullest.line(request_id));
+        delivery.report(summary).record(&call.fullest.line(request_id), &services.metrics);
         is_safe
     });
     let mut answer = KinesisEventResponse::default();
@@ -102,13 +103,16 @@ struct Entry {
 
 impl Entry {
     fn line<'a>(&self, request_id: &'a str) -> Line<'a> {
-        Line { contact_id: self.summary.contact_id.clone(), ..Line::about_a_summary("contact_records", request_id) }
+        Line {
+            contact_id: self.summary.contact_id.clone(),
+            ..Line::about_a_summary(Handler::ContactRecords, request_id)
+        }
     }
 }
 
 /// What is to be saved of a batch, by call. A record that a flow has marked speaks for those that were made before the
 /// mark.
-fn calls(records: &[&RawValue], config: &Config, request_id: &str, now: Timestamp) -> BTreeMap<String, Call> {
+fn calls(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> BTreeMap<String, Call> {
     let mut calls: BTreeMap<String, Call> = BTreeMap::new();
     let mut saved_by_a_flow = Vec::new();
     for record in records {
@@ -116,7 +120,7 @@ fn calls(records: &[&RawValue], config: &Config, request_id: &str, now: Timestam
         let Some(contact_record) = ContactRecord::parse(&text) else { continue };
         if is_saved_by_a_flow(&contact_record) {
             saved_by_a_flow.extend(contact_record.contact().call_id());
-        } else if let Some(entry) = entry(&contact_record, config, request_id, now) {
+        } else if let Some(entry) = entry(&contact_record, services, request_id, now) {
             let number = sequence_number(record);
             match calls.get_mut(&entry.summary.request.call_id) {
                 Some(call) => call.add(number, entry),
@@ -132,7 +136,8 @@ fn calls(records: &[&RawValue], config: &Config, request_id: &str, now: Timestam
 }
 
 /// What a record says, where it is to be saved.
-fn entry(record: &ContactRecord<'_>, config: &Config, request_id: &str, now: Timestamp) -> Option<Entry> {
+fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now: Timestamp) -> Option<Entry> {
+    let config = &services.config;
     if !is_a_call_to_save(record, config) {
         return None;
     }
@@ -140,8 +145,9 @@ fn entry(record: &ContactRecord<'_>, config: &Config, request_id: &str, now: Tim
         Ok(summary) => summary,
         Err(reason @ Reason::InvalidEvent) => {
             let contact_id = record.contact().contact_id();
-            let line = Line { contact_id, ..Line::about_a_summary("contact_records", request_id) };
-            Report::failed(reason, "the call's id is longer than the API takes".to_owned()).log(&line);
+            let line = Line { contact_id, ..Line::about_a_summary(Handler::ContactRecords, request_id) };
+            let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
+            report.record(&line, &services.metrics);
             return None;
         }
         // Nobody to save it for, or who wants it.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::answer::{Report, Severity};
 use crate::aws;
 use crate::budget::{self, SaveDeadlines};
+use crate::metrics::Fault;
 use crate::outbox::Outbox;
 use crate::reason::Reason;
 use crate::services::Services;
@@ -59,7 +60,9 @@ impl Delivery {
             Outcome::Deferred => ("deferred", None, Severity::Info),
             Outcome::Failed(reason) => ("failed", Some(reason), Severity::Error),
         };
-        Report { outcome, reason, severity, source: "", effort: self.effort, detail: self.detail }
+        let text_is_lost = self.outcome == Outcome::SavedBefore && summary.holds_text();
+        let fault = text_is_lost.then_some(Fault::TextNotTaken);
+        Report { effort: self.effort, fault, detail: self.detail, ..Report::new(outcome, reason, severity) }
     }
 }
 
@@ -151,7 +154,8 @@ async fn void_cache(summary: &Summary, customer_ref: Option<&str>, services: &Se
     let key = services.api.as_ref().and_then(|api| api.keys.known());
     let deadline = deadline.min(Instant::now() + budget::CACHE);
     if let Err(error) = cache.void(&summary.request, customer_ref, key.as_ref(), deadline).await {
-        let contact_id = summary.contact_id.as_deref();
-        tracing::warn!(contact_id, detail = %error, "the cache may hold what was known before this save");
+        let (contact_id, fault) = (summary.contact_id.as_deref(), Fault::CacheVoid);
+        services.metrics.count_fault(fault);
+        tracing::warn!(contact_id, fault = fault.name(), detail = %error, "the cache may hold what was known before this save");
     }
 }

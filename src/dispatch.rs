@@ -24,11 +24,46 @@ impl Action {
         }
     }
 
-    /// The handler's name in the log.
+    /// Who does it.
+    pub fn handler(self) -> Handler {
+        match self {
+            Self::StartCall => Handler::StartCall,
+            Self::EndCall => Handler::EndCall,
+        }
+    }
+}
+
+/// Who answers an event, as logs and metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handler {
+    /// [`crate::start_call`].
+    StartCall,
+    /// [`crate::end_call`], asked by a flow.
+    EndCall,
+    /// [`crate::redelivery`].
+    Redelivery,
+    /// [`crate::contact_records`].
+    ContactRecords,
+}
+
+impl Handler {
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::StartCall => "start_call",
             Self::EndCall => "end_call",
+            Self::Redelivery => "redelivery",
+            Self::ContactRecords => "contact_records",
+        }
+    }
+
+    /// What can come of a lookup or a save of its own: `lookup_status` or `save_status`.
+    pub fn outcomes(self) -> &'static [&'static str] {
+        match self {
+            Self::StartCall => &["matched", "unconfirmed", "new", "skipped", "unavailable"],
+            Self::EndCall => &["saved", "queued", "deferred", "skipped", "failed"],
+            Self::Redelivery => &["saved", "queued", "failed"],
+            Self::ContactRecords => &["saved", "queued", "deferred", "failed"],
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::config::{Config, Records};
 use crate::connect::{Attributes, Contact, ContactRecord, attribute_name};
 use crate::delivery;
 use crate::identity;
+use crate::metrics::Fault;
 use crate::reason::Reason;
 use crate::services::Services;
 use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus};
@@ -44,16 +45,17 @@ pub fn fallback(contact: Option<&Contact<'_>>, reason: Reason) -> Answer {
         // Whatever the reason, what was said in this call is gone unless somebody enters it again.
         _ => ("failed", Severity::Error),
     };
-    answer(contact, report(outcome, Some(reason), severity))
+    answer(contact, Report::new(outcome, Some(reason), severity))
 }
 
 /// The answer where the contact record shall be saved in this save's stead. The record has the contact's attributes and
 /// not this block's parameters, so without a stored reference it may not be saved at all: worth a warning.
 fn deferred(contact: &Contact<'_>, config: &Config) -> Answer {
     let stored = identity::customer_ref(contact.attribute("customer_ref")).is_some();
-    let mut report = report("deferred", None, Severity::Info);
+    let mut report = Report::new("deferred", None, Severity::Info);
     if !stored && config.records == Records::Identified {
         report.severity = Severity::Warn;
+        report.fault = Some(Fault::DeferredInVain);
         report.detail = Some("the contact has no attribute customer_ref, so its record will not be saved".to_owned());
     }
     answer(Some(contact), report)
@@ -78,10 +80,6 @@ fn answer(contact: Option<&Contact<'_>>, report: Report) -> Answer {
         (attribute_name!("call_id"), contact.and_then(Contact::call_id).unwrap_or_default()),
     ]);
     Answer { attributes, report }
-}
-
-fn report(outcome: &'static str, reason: Option<Reason>, severity: Severity) -> Report {
-    Report { outcome, reason, severity, source: "", effort: None, detail: None }
 }
 
 /// Where a save is read from. The two differ in what is sent where nobody said anything.

@@ -1,6 +1,6 @@
 //! The API's key in use: fixed, or in a secret that may be rotated at any time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::aws::Secret;
 use crate::budget;
 use crate::json::Object;
+use crate::metrics::{Fault, Metrics};
 use crate::sticky_calls::ApiKey;
 
 /// How long a key that was read is used before the secret is read again.
@@ -24,6 +25,7 @@ pub struct Keys {
     known: Mutex<Known>,
     /// Held while the secret is read, so that a batch of calls reads it once.
     reading: tokio::sync::Mutex<()>,
+    metrics: Arc<Metrics>,
 }
 
 /// What is known of the key.
@@ -55,14 +57,14 @@ impl Known {
 
 impl Keys {
     /// A key that never changes.
-    pub fn fixed(key: ApiKey) -> Self {
+    pub fn fixed(key: ApiKey, metrics: Arc<Metrics>) -> Self {
         let known = Known { key: Some(key), ..Known::default() };
-        Self { secret: None, known: Mutex::new(known), reading: tokio::sync::Mutex::default() }
+        Self { secret: None, known: Mutex::new(known), reading: tokio::sync::Mutex::default(), metrics }
     }
 
     /// The key in a secret: its text, or in a JSON object the text at `api_key`.
-    pub fn in_secret(secret: Secret) -> Self {
-        Self { secret: Some(secret), known: Mutex::default(), reading: tokio::sync::Mutex::default() }
+    pub fn in_secret(secret: Secret, metrics: Arc<Metrics>) -> Self {
+        Self { secret: Some(secret), known: Mutex::default(), reading: tokio::sync::Mutex::default(), metrics }
     }
 
     /// The key as far as it is known, without asking anybody.
@@ -111,7 +113,12 @@ impl Keys {
             Ok(key) => self.lock().learn(key, asked),
             Err(detail) => {
                 self.lock().keep_on(asked);
-                tracing::warn!(detail, "the secret with the API's key could not be read");
+                self.metrics.count_fault(Fault::KeyRead);
+                tracing::warn!(
+                    fault = Fault::KeyRead.name(),
+                    detail,
+                    "the secret with the API's key could not be read"
+                );
             }
         }
     }
@@ -135,6 +142,10 @@ fn key_in(secret: &SecretString) -> Option<ApiKey> {
 mod tests {
     use super::*;
     use crate::aws::Access;
+
+    fn metrics() -> Arc<Metrics> {
+        Arc::new(Metrics::new(|_| None))
+    }
 
     fn key(text: &str) -> ApiKey {
         ApiKey::new(SecretString::from(text)).unwrap()
@@ -191,7 +202,7 @@ mod tests {
         // Nobody listens on the first port.
         let endpoint = Some("http://127.0.0.1:1".to_owned());
         let access = Access { region: "eu-central-1".to_owned(), credentials, endpoint };
-        let keys = Keys::in_secret(access.clients().secret("arn"));
+        let keys = Keys::in_secret(access.clients().secret("arn"), metrics());
         keys.lock().learn(key("sk_test_1"), Instant::now());
         tokio::time::advance(KEPT).await;
         assert!(keys.lock().not_yet_due(Instant::now()).is_none());
@@ -203,7 +214,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_fixed_key_is_there_for_ever() {
-        let keys = Keys::fixed(key("sk_test_1"));
+        let keys = Keys::fixed(key("sk_test_1"), metrics());
         tokio::time::advance(Duration::from_secs(100_000)).await;
         assert!(keys.current(Instant::now()).await.is_some());
         assert!(keys.after_refusal(&key("sk_test_1"), Instant::now(), Instant::now()).await.is_none());

@@ -24,7 +24,7 @@
 //!
 //! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`budget`] (time), [`batch`],
 //! [`answer`] and [`reason`] (what a handler hands back, and the codes), [`card_numbers`] (masking), [`json`] (lenient
-//! reading), [`logging`].
+//! reading), [`logging`], [`metrics`].
 
 pub mod answer;
 pub mod api;
@@ -44,6 +44,7 @@ pub mod identity;
 pub mod json;
 pub mod keys;
 pub mod logging;
+pub mod metrics;
 pub mod outbox;
 pub mod reason;
 pub mod redelivery;

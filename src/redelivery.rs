@@ -13,7 +13,9 @@ use crate::answer::{Line, Report, Severity};
 use crate::batch;
 use crate::budget::SaveDeadlines;
 use crate::delivery;
+use crate::dispatch::Handler;
 use crate::json::Object;
+use crate::metrics::Fault;
 use crate::outbox;
 use crate::reason::Reason;
 use crate::services::Services;
@@ -57,7 +59,7 @@ fn message_id(record: &RawValue) -> String {
 /// Whether a message may be deleted: the API has what it holds.
 async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, deadline: Instant) -> bool {
     let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    let line = Line { receives: Some(receives), ..Line::about_a_summary("redelivery", request_id) };
+    let line = Line { receives: Some(receives), ..Line::about_a_summary(Handler::Redelivery, request_id) };
     let summary = match outbox::read(message.body.as_deref().unwrap_or_default()) {
         Ok(summary) => summary,
         Err(why) => {
@@ -66,7 +68,7 @@ async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, 
                 // An operator has been told, and will be again by the alarm on the dead letters.
                 report.severity = Severity::Warn;
             }
-            report.log(&line);
+            report.record(&line, &services.metrics);
             // At once, so that it gets to the dead letters soon.
             come_again_after(Duration::ZERO, message, services, deadline).await;
             return false;
@@ -80,7 +82,7 @@ async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, 
         report = Report { outcome: "queued", severity: Severity::Warn, ..report };
         come_again_after(outbox::wait_after(receives), message, services, deadline).await;
     }
-    report.log(&Line { contact_id: summary.contact_id, ..line });
+    report.record(&Line { contact_id: summary.contact_id, ..line }, &services.metrics);
     is_delivered
 }
 
@@ -96,6 +98,8 @@ fn deadlines(deadline: Instant) -> SaveDeadlines {
 async fn come_again_after(wait: Duration, message: &SqsMessage, services: &Services, deadline: Instant) {
     let (Some(outbox), Some(receipt_handle)) = (&services.outbox, &message.receipt_handle) else { return };
     if let Err(error) = outbox.put_off(receipt_handle, wait, deadline).await {
-        tracing::warn!(message_id = message.message_id, detail = %error, "a message could not be put off");
+        let (message_id, fault) = (&message.message_id, Fault::PutOff);
+        services.metrics.count_fault(fault);
+        tracing::warn!(message_id, fault = fault.name(), detail = %error, "a message could not be put off");
     }
 }

@@ -10,6 +10,7 @@ use tower::util::MapRequestLayer;
 use crate::app::{App, Invocation, Reply};
 use crate::config::Config;
 use crate::logging;
+use crate::metrics::{Fault, Metrics};
 use crate::services::Services;
 
 /// What Lambda sets for every function and its runtime library can't do without.
@@ -61,10 +62,13 @@ pub async fn run() -> Result<(), Error> {
     }
     logging::start(lookup);
     let (config, malformed) = Config::read(lookup);
+    let metrics = Metrics::new(lookup);
     for setting in malformed {
-        tracing::warn!(variable = setting.variable, expected = setting.expected, "unusable setting");
+        let (variable, expected, fault) = (setting.variable, setting.expected, Fault::Setting);
+        metrics.count_fault(fault);
+        tracing::warn!(variable, expected, fault = fault.name(), "unusable setting");
     }
-    let services = Services::new(config);
+    let services = Services::new(config, metrics);
     services.warm_up().await;
     let app = App::new(services);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");

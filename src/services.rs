@@ -1,5 +1,6 @@
 //! What the configuration is built into: whom a handler can ask.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join3;
@@ -11,6 +12,7 @@ use crate::aws::Clients;
 use crate::cache::Cache;
 use crate::config::{Config, KeySource};
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::sticky_calls::{Client, Guard};
 
@@ -28,19 +30,22 @@ pub struct Services {
     pub outbox: Option<Outbox>,
     /// Where the API's answers are kept, if they are.
     pub cache: Option<Cache>,
+    /// What is counted of each invocation.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Services {
     /// Builds what is configured and nothing else. Nothing is sent yet.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, metrics: Metrics) -> Self {
+        let metrics = Arc::new(metrics);
         let aws = config.aws.as_ref().map(|access| access.clients());
-        let api = api(&config, aws.as_ref());
+        let api = api(&config, aws.as_ref(), &metrics);
         let outbox = config.outbox_queue_url.as_ref().zip(aws.as_ref()).map(|(url, aws)| Outbox::new(aws.queue(url)));
         let cache = config.cache.as_ref().zip(aws.as_ref()).map(|(cache, aws)| {
             let ttl = SignedDuration::try_from(cache.ttl).unwrap_or(SignedDuration::MAX);
             Cache::new(aws.table(&cache.table), ttl)
         });
-        Self { config, api, outbox, cache }
+        Self { config, api, outbox, cache, metrics }
     }
 
     /// Reads the API's key and opens the connections that the first call will use, side by side and bounded; what fails
@@ -66,11 +71,11 @@ impl Services {
     }
 }
 
-fn api(config: &Config, aws: Option<&Clients>) -> Option<Api> {
+fn api(config: &Config, aws: Option<&Clients>, metrics: &Arc<Metrics>) -> Option<Api> {
     let access = config.api.as_ref()?;
     let keys = match &access.key {
-        KeySource::Fixed(key) => Keys::fixed(key.clone()),
-        KeySource::Secret(arn) => Keys::in_secret(aws?.secret(arn)),
+        KeySource::Fixed(key) => Keys::fixed(key.clone(), Arc::clone(metrics)),
+        KeySource::Secret(arn) => Keys::in_secret(aws?.secret(arn), Arc::clone(metrics)),
     };
     let client = Client::new(&access.url)
         .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))

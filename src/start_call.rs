@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::config::{Config, Threshold};
 use crate::connect::{Attributes, Contact, attribute_name, attribute_text};
 use crate::identity;
+use crate::metrics::{Fault, Metrics};
 use crate::reason::Reason;
 use crate::services::Services;
 use crate::sticky_calls::{
@@ -33,9 +34,11 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     };
     let Some(api) = &services.api else { return fallback(Some(contact), config, Reason::Misconfigured, now) };
     let Some(key) = api.keys.current(deadline).await else { return unanswered(contact, config, &Error::NoKey, now) };
-    let mut cache = CacheShare::new(services.cache.as_ref());
+    let mut cache = CacheShare::new(services);
     if let Some(kept) = cache.find(&request, &key, deadline).await {
-        return answered(contact, config, &kept, "cache", now);
+        let mut answer = answered(contact, config, &kept, "cache", now);
+        answer.report.cache_hit = Some(true);
+        return answer;
     }
     let asked = Timestamp::now();
     let call = api.start_call(&request, deadline).await;
@@ -46,6 +49,7 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
         }
         Err(error) => unanswered(contact, config, &error, now),
     };
+    answer.report.cache_hit = services.cache.is_some().then_some(false);
     answer.report.effort = Some(call.effort);
     answer
 }
@@ -53,12 +57,13 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
 /// The cache, and what one caller may still spend on it: [`budget::CACHE`] for looking and keeping together.
 struct CacheShare<'a> {
     cache: Option<&'a Cache>,
+    metrics: &'a Metrics,
     left: Duration,
 }
 
 impl<'a> CacheShare<'a> {
-    fn new(cache: Option<&'a Cache>) -> Self {
-        Self { cache, left: budget::CACHE }
+    fn new(services: &'a Services) -> Self {
+        Self { cache: services.cache.as_ref(), metrics: &services.metrics, left: budget::CACHE }
     }
 
     /// The kept answer to this question. Where the cache does not answer, the API shall be asked.
@@ -67,7 +72,11 @@ impl<'a> CacheShare<'a> {
         let began = Instant::now();
         let found = cache.find(request, key, deadline.min(began + self.left)).await;
         self.left = self.left.saturating_sub(began.elapsed());
-        found.inspect_err(|error| tracing::warn!(detail = %error, "the cache could not be read")).ok().flatten()
+        found.unwrap_or_else(|error| {
+            self.metrics.count_fault(Fault::CacheRead);
+            tracing::warn!(fault = Fault::CacheRead.name(), detail = %error, "the cache could not be read");
+            None
+        })
     }
 
     /// Keeps an answer of the API's, where there is time left for it.
@@ -78,7 +87,8 @@ impl<'a> CacheShare<'a> {
         }
         let deadline = deadline.min(Instant::now() + self.left);
         if let Err(error) = cache.keep(request, started, key, asked, deadline).await {
-            tracing::warn!(detail = %error, "the cache could not be written");
+            self.metrics.count_fault(Fault::CacheWrite);
+            tracing::warn!(fault = Fault::CacheWrite.name(), detail = %error, "the cache could not be written");
         }
     }
 }
@@ -124,7 +134,7 @@ fn answered(
 
 fn report(lookup: &Lookup, severity: Severity) -> Report {
     let Lookup { status, reason, source, returning: _ } = *lookup;
-    Report { outcome: status, reason, severity, source, effort: None, detail: None }
+    Report { source, ..Report::new(status, reason, severity) }
 }
 
 /// What the API is asked, or why it is not.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
 use stand_ins::events::{event, record, stream, with_attribute, with_contact, with_parameter};
+use stand_ins::log::lines;
 use stand_ins::runtime_api::Outcome;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
@@ -252,11 +253,7 @@ async fn a_deferral_whose_record_will_not_be_saved_is_logged_louder() {
         let mut stack = Stack::start(BOOTSTRAP, &variables).await;
         assert_eq!(stack.invoke(&by_parameter).await["save_status"], "deferred");
         let log = stack.function.stop().await;
-        let line = log
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap())
-            .find(|line| line["message"] == "answered");
-        assert_eq!(line.unwrap()["level"], level);
+        assert_eq!(lines(&log, "answered")[0]["level"], level);
     }
 }
 

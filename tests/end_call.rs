@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use stand_ins::events::{event, with_attribute, with_contact, with_parameter};
+use stand_ins::log::lines;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
 
@@ -199,12 +200,7 @@ async fn a_call_that_was_saved_before_is_saved_and_logged_louder_where_it_held_t
     stack.api.fail_next(Fault::status(400));
     stack.invoke(&save(&[])).await;
     let log = stack.function.stop().await;
-    let levels: Vec<Value> = log
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["message"] == "answered")
-        .map(|line| line["level"].clone())
-        .collect();
+    let levels: Vec<Value> = lines(&log, "answered").iter().map(|line| line["level"].clone()).collect();
     assert_eq!(levels, ["INFO", "INFO", "WARN", "WARN", "ERROR"]);
 }
 

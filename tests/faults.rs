@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stand_ins::events::event;
+use stand_ins::log::lines;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
 
@@ -42,8 +43,7 @@ async fn both_get(reason: &str, attempts: usize, variables: &[(&str, &str)], arr
 }
 
 fn answered(log: &str) -> Value {
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.into_iter().find(|line| line["message"] == "answered").unwrap()
+    lines(log, "answered").remove(0)
 }
 
 /// The same fault again and again.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
 use stand_ins::events::{event, with_attribute, with_contact, with_parameter};
+use stand_ins::log::lines;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 
@@ -25,13 +26,6 @@ fn end_of_call(number: usize) -> Value {
     let event = with_parameter(event, "call_id", format!("call {number}"));
     let event = with_parameter(event, "call_date", format!("2026-02-07T10:30:00.{number:03}Z"));
     with_parameter(event, "call_summary", format!("summary {number}"))
-}
-
-fn lines(log: &str, message: &str) -> Vec<Value> {
-    log.lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["message"] == message)
-        .collect()
 }
 
 /// The call ids that the API has an end of, each as often as it has one.

@@ -8,6 +8,7 @@
 //! - [`contact_centre`]: whole calls, played through the flows and the functions
 //! - [`emulator`]: the same process under AWS's own runtime emulator
 //! - [`events`]: the sample events of the repository
+//! - [`log`]: what the function has printed
 //! - [`flows`]: its contact flows: read, checked, drawn
 //!
 //! Servers listen on port 0 of the loopback address, inside the process that started them.
@@ -19,6 +20,7 @@ pub mod events;
 pub mod flows;
 pub mod function;
 mod http;
+pub mod log;
 pub mod runtime_api;
 pub mod stack;
 pub mod sticky_calls;

@@ -1,0 +1,322 @@
+//! Metrics: one line per invocation in [CloudWatch's embedded metric
+//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+//!
+//! A function that always answers is invisible to AWS's own error metrics, so this counts what callers got. The names are
+//! the words of the log and the answers: outcomes, reasons, faults. The dimensions are the function and the handler, and
+//! nothing else: an id as a dimension would be a metric of its own, on the bill too.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::answer::{Report, milliseconds};
+use crate::dispatch::Handler;
+use crate::reason::Reason;
+
+/// The namespace in CloudWatch.
+const NAMESPACE: &str = "StickyConnect";
+
+/// The most values of one metric that a line may hold.
+const MAX_VALUES: usize = 100;
+
+/// How many lookups and saves had a reason that stays until an operator does something about it.
+const NEEDS_OPERATOR: &str = "needs_operator";
+
+/// How many lookups the cache answered, of those for which it was looked at.
+const CACHE_HITS: &str = "cache_hits";
+
+/// What goes wrong without showing in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The cache was not read, so the API was asked.
+    CacheRead,
+    /// An answer was not put into the cache.
+    CacheWrite,
+    /// A save did not make the cache's entries void: the caller may be greeted with what was known before it.
+    CacheVoid,
+    /// The secret was not read. The last known key goes on being used, where there is one.
+    KeyRead,
+    /// A message that was not delivered comes again later or sooner than it should.
+    PutOff,
+    /// A setting can't be used, and its default is.
+    Setting,
+    /// The API had an end of this call before, and does not take what somebody has written since.
+    TextNotTaken,
+    /// A save was left to a contact record that will not be saved.
+    DeferredInVain,
+}
+
+impl Fault {
+    /// Its name, as metrics and logs write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CacheRead => "cache_read_failed",
+            Self::CacheWrite => "cache_write_failed",
+            Self::CacheVoid => "cache_void_failed",
+            Self::KeyRead => "key_read_failed",
+            Self::PutOff => "put_off_failed",
+            Self::Setting => "unusable_settings",
+            Self::TextNotTaken => "text_not_taken",
+            Self::DeferredInVain => "deferred_in_vain",
+        }
+    }
+}
+
+/// A batch as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// How many messages or records came.
+    pub received: usize,
+    /// How many of them shall come again.
+    pub come_again: usize,
+}
+
+/// Counts during an invocation, and writes the line at its end. Lambda gives a process one invocation at a time.
+#[derive(Debug)]
+pub struct Metrics {
+    function_name: String,
+    level: String,
+    counted: Mutex<Counted>,
+    is_warm: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    counts: BTreeMap<&'static str, u64>,
+    api_attempts: u64,
+    api_ms: Vec<u64>,
+}
+
+impl Metrics {
+    /// Metrics of the function whose environment variables `lookup` gives.
+    ///
+    /// Lambda [drops lines](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html) below
+    /// the level that it was told, those without a level as if they said INFO. Alarms must not depend on that setting, so
+    /// the line has the level that is let through.
+    pub fn new(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let level = lookup("AWS_LAMBDA_LOG_LEVEL").map(|word| word.to_ascii_uppercase());
+        Self {
+            function_name: lookup("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+            level: level
+                .filter(|word| ["WARN", "ERROR", "FATAL"].contains(&word.as_str()))
+                .unwrap_or("INFO".to_owned()),
+            counted: Mutex::default(),
+            is_warm: AtomicBool::default(),
+        }
+    }
+
+    /// Counts what came of one lookup or save.
+    pub fn count(&self, report: &Report) {
+        let mut counted = self.lock();
+        counted.add(report.outcome, 1);
+        if let Some(reason) = report.reason {
+            counted.add(reason.code(), 1);
+            counted.add(NEEDS_OPERATOR, u64::from(reason.needs_an_operator()));
+        }
+        if let Some(fault) = report.fault {
+            counted.add(fault.name(), 1);
+        }
+        if let Some(hit) = report.cache_hit {
+            counted.add(CACHE_HITS, u64::from(hit));
+        }
+        if let Some(effort) = report.effort.filter(|effort| effort.attempts > 0) {
+            counted.api_attempts += u64::from(effort.attempts);
+            counted.api_ms.push(milliseconds(effort.latency));
+        }
+    }
+
+    /// Counts a fault that no report holds.
+    pub fn count_fault(&self, fault: Fault) {
+        self.lock().add(fault.name(), 1);
+    }
+
+    /// Counts a panic around the handler of a batch, which leaves no report.
+    pub fn count_panic(&self) {
+        let mut counted = self.lock();
+        counted.add(Reason::Internal.code(), 1);
+        counted.add(NEEDS_OPERATOR, 1);
+    }
+
+    /// Ends an invocation: writes what was counted, to where CloudWatch reads it, and starts over. `remaining` is what was
+    /// left of the budget.
+    pub fn write(&self, handler: Handler, request_id: &str, remaining: Duration, batch: Option<Batch>) {
+        let mut line = self.line(handler, request_id, remaining, batch, Timestamp::now());
+        line.push('\n');
+        // Whoever reads it has gone; the caller must not notice.
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    }
+
+    fn line(
+        &self,
+        handler: Handler,
+        request_id: &str,
+        remaining: Duration,
+        batch: Option<Batch>,
+        now: Timestamp,
+    ) -> String {
+        let Counted { counts, api_attempts, mut api_ms } = std::mem::take(&mut *self.lock());
+        api_ms.truncate(MAX_VALUES);
+        let always = handler.outcomes().iter().chain(&[NEEDS_OPERATOR]).map(|name| (*name, 0));
+        let mut values: BTreeMap<&str, Value> =
+            always.chain(counts).map(|(name, count)| (name, count.into())).collect();
+        values.insert("api_attempts", api_attempts.into());
+        values.insert("cold_start", u64::from(!self.is_warm.swap(true, Ordering::Relaxed)).into());
+        values.insert("remaining_ms", milliseconds(remaining).into());
+        if !api_ms.is_empty() {
+            values.insert("api_ms", api_ms.into());
+        }
+        if let Some(batch) = batch {
+            values.insert("received", batch.received.into());
+            values.insert("come_again", batch.come_again.into());
+        }
+        let definitions: Vec<_> = values.keys().map(|name| json!({"Name": name, "Unit": unit(name)})).collect();
+        let directive = json!({
+            "Namespace": NAMESPACE,
+            "Dimensions": [["FunctionName", "Handler"]],
+            "Metrics": definitions,
+        });
+        let mut line = Map::new();
+        line.insert("_aws".into(), json!({"Timestamp": now.as_millisecond(), "CloudWatchMetrics": [directive]}));
+        line.insert("level".into(), self.level.as_str().into());
+        line.insert("timestamp".into(), format!("{now:.3}").into());
+        line.insert("message".into(), "metrics".into());
+        line.insert("request_id".into(), request_id.into());
+        line.insert("FunctionName".into(), self.function_name.as_str().into());
+        line.insert("Handler".into(), handler.name().into());
+        line.extend(values.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        Value::from(line).to_string()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted {
+    fn add(&mut self, name: &'static str, count: u64) {
+        *self.counts.entry(name).or_default() += count;
+    }
+}
+
+fn unit(name: &str) -> &'static str {
+    if name.ends_with("_ms") { "Milliseconds" } else { "Count" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::Severity;
+    use crate::sticky_calls::Effort;
+
+    fn metrics(level: Option<&str>) -> Metrics {
+        Metrics::new(|variable| match variable {
+            "AWS_LAMBDA_FUNCTION_NAME" => Some("identify".to_owned()),
+            "AWS_LAMBDA_LOG_LEVEL" => level.map(str::to_owned),
+            _ => None,
+        })
+    }
+
+    fn line(metrics: &Metrics, handler: Handler, batch: Option<Batch>) -> Value {
+        let now = "2026-02-07T10:30:00Z".parse().unwrap();
+        serde_json::from_str(&metrics.line(handler, "request-0", Duration::from_millis(2_420), batch, now)).unwrap()
+    }
+
+    fn asked_once_in(ms: u64) -> Option<Effort> {
+        Some(Effort { attempts: 1, latency: Duration::from_millis(ms) })
+    }
+
+    #[test]
+    fn a_lookup_leaves_a_line_as_cloudwatch_specifies_it() {
+        let metrics = metrics(None);
+        let effort = Some(Effort { attempts: 2, latency: Duration::from_millis(80) });
+        let refused = Report::new("unavailable", Some(Reason::Unauthorized), Severity::Error);
+        metrics.count(&Report { effort, cache_hit: Some(false), ..refused });
+        let count = |name: &str| json!({"Name": name, "Unit": "Count"});
+        let ms = |name: &str| json!({"Name": name, "Unit": "Milliseconds"});
+        let expected = json!({
+            "_aws": {"Timestamp": 1_770_460_200_000_u64, "CloudWatchMetrics": [{
+                "Namespace": "StickyConnect",
+                "Dimensions": [["FunctionName", "Handler"]],
+                "Metrics": [
+                    count("api_attempts"), ms("api_ms"), count("cache_hits"), count("cold_start"), count("matched"),
+                    count("needs_operator"), count("new"), ms("remaining_ms"), count("skipped"), count("unauthorized"),
+                    count("unavailable"), count("unconfirmed"),
+                ],
+            }]},
+            "FunctionName": "identify", "Handler": "start_call",
+            "timestamp": "2026-02-07T10:30:00.000Z", "level": "INFO", "message": "metrics", "request_id": "request-0",
+            "matched": 0, "unconfirmed": 0, "new": 0, "skipped": 0, "unavailable": 1, "unauthorized": 1,
+            "needs_operator": 1, "cache_hits": 0, "cold_start": 1, "api_attempts": 2, "api_ms": [80], "remaining_ms": 2_420,
+        });
+        assert_eq!(line(&metrics, Handler::StartCall, None), expected);
+    }
+
+    #[test]
+    fn each_call_is_counted_in_its_own_line_alone() {
+        let metrics = metrics(None);
+        metrics.count_fault(Fault::CacheRead);
+        metrics.count(&Report::new("matched", None, Severity::Info));
+        let first = line(&metrics, Handler::StartCall, None);
+        assert_eq!(
+            (&first["matched"], &first["cache_read_failed"], &first["cold_start"]),
+            (&json!(1), &json!(1), &json!(1))
+        );
+        let second = line(&metrics, Handler::StartCall, None);
+        assert_eq!(
+            (&second["matched"], second.get("cache_read_failed"), &second["cold_start"]),
+            (&json!(0), None, &json!(0))
+        );
+    }
+
+    #[test]
+    fn a_batch_is_one_line_whatever_it_holds() {
+        let metrics = metrics(None);
+        for ms in 0..150 {
+            metrics.count(&Report { effort: asked_once_in(ms), ..Report::new("saved", None, Severity::Info) });
+        }
+        metrics.count(&Report::new("queued", Some(Reason::CircuitOpen), Severity::Warn));
+        let line = line(&metrics, Handler::ContactRecords, Some(Batch { received: 151, come_again: 0 }));
+        let counts = ["saved", "queued", "circuit_open", "failed", "api_attempts", "received", "come_again"];
+        assert_eq!(counts.map(|name| line[name].as_u64().unwrap()), [150, 1, 1, 0, 150, 151, 0]);
+        // The most that the format takes.
+        assert_eq!(line["api_ms"].as_array().unwrap().len(), 100);
+    }
+
+    #[test]
+    fn the_line_is_never_below_the_level_that_lambda_lets_through() {
+        for (level, claimed) in
+            [(None, "INFO"), (Some("DEBUG"), "INFO"), (Some("warn"), "WARN"), (Some("FATAL"), "FATAL")]
+        {
+            assert_eq!(line(&metrics(level), Handler::EndCall, None)["level"], claimed);
+        }
+    }
+
+    #[test]
+    fn every_metric_of_a_line_is_one_number_or_up_to_a_hundred() {
+        let metrics = metrics(None);
+        let faults = [
+            Fault::CacheRead,
+            Fault::CacheWrite,
+            Fault::CacheVoid,
+            Fault::KeyRead,
+            Fault::PutOff,
+            Fault::Setting,
+            Fault::TextNotTaken,
+            Fault::DeferredInVain,
+        ];
+        for fault in faults {
+            metrics.count_fault(fault);
+        }
+        metrics.count_panic();
+        let line = line(&metrics, Handler::Redelivery, Some(Batch { received: 1, come_again: 1 }));
+        let definitions = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+        assert!(definitions.iter().all(|metric| line[metric["Name"].as_str().unwrap()].is_u64()), "{line}");
+        assert_eq!((&line["internal"], &line["needs_operator"]), (&json!(1), &json!(1)));
+        assert!(faults.iter().all(|fault| line[fault.name()] == 1), "{line}");
+    }
+}

@@ -1,0 +1,257 @@
+//! Every way in which a caller or a summary can come off badly while the flow gets its answer: each is provoked, and the
+//! metric that the alarms look at is in the line that the function has printed.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use stand_ins::aws::{Aws, AwsFault};
+use stand_ins::events::{event, record, stream, with_attribute, with_contact, with_parameter};
+use stand_ins::log::metrics;
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::Fault;
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+const JANE: &str = "00000000-0000-4000-8000-000000000001";
+const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "300");
+const SAVE: (&str, &str) = ("STICKY_CALLS_ACTION", "save");
+const CACHE: (&str, &str) = ("STICKY_CALLS_CACHE_TABLE", "cache");
+const OUTBOX: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
+const SECRET: (&str, &str) = ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:1:secret:key");
+
+/// Jane rings for the nth time.
+fn call(number: usize) -> Value {
+    with_contact(event("returning_caller"), "/InitialContactId", format!("call {number}"))
+}
+
+/// The end of that call, with a summary.
+fn end_of_call(number: usize) -> Value {
+    with_parameter(with_parameter(call(number), "action", "save"), "call_summary", "Wants a callback")
+}
+
+/// The lines of metrics that these events leave, one for each, without those that are 0.
+async fn of_events(mut stack: Stack, events: &[Value]) -> Vec<Value> {
+    for event in events {
+        stack.invoke(event).await;
+    }
+    let lines = metrics(&stack.function.stop().await);
+    assert_eq!(lines.len(), events.len(), "{lines:?}");
+    lines
+}
+
+/// The same for one event on a function with these variables.
+async fn of(variables: &[(&str, &str)], event: Value) -> Value {
+    of_events(Stack::start(BOOTSTRAP, variables).await, &[event]).await.remove(0)
+}
+
+/// The same where the API fails like this.
+async fn of_fault(variables: &[(&str, &str)], fault: Fault, event: Value) -> Value {
+    let stack = Stack::start(BOOTSTRAP, &[&[BUDGET], variables].concat()).await;
+    stack.api.fail_always(Some(fault));
+    of_events(stack, &[event]).await.remove(0)
+}
+
+/// The same where AWS fails like this.
+async fn of_aws_fault(fault: AwsFault, variables: &[(&str, &str)], event: Value) -> Value {
+    let stack = Stack::start_in(BOOTSTRAP, &Aws::down(fault).await, variables).await;
+    of_events(stack, &[event]).await.remove(0)
+}
+
+/// What a line counts that is not 0, beside what every line has.
+fn counted(line: &Value) -> BTreeSet<&str> {
+    let beside = ["_aws", "FunctionName", "Handler", "level", "timestamp", "message", "request_id"];
+    let always = ["api_attempts", "api_ms", "cold_start", "remaining_ms"];
+    let fields = line.as_object().unwrap().iter().filter(|(_, value)| **value != 0);
+    fields.map(|(name, _)| name.as_str()).filter(|name| !beside.contains(name) && !always.contains(name)).collect()
+}
+
+macro_rules! assert_counted {
+    ($line:expr, [$($name:expr),* $(,)?] $(, $what:expr)?) => {{
+        let line = $line;
+        assert_eq!(counted(&line), BTreeSet::from([$($name),*]), "{line}");
+        line
+    }};
+}
+
+#[tokio::test]
+async fn a_caller_who_is_known_or_new_is_counted_as_such() {
+    let line = assert_counted!(of(&[], call(1)).await, ["matched"]);
+    assert_eq!((&line["FunctionName"], &line["Handler"]), (&json!("sticky-connect"), &json!("start_call")));
+    assert_eq!((&line["api_attempts"], line["api_ms"].as_array().unwrap().len()), (&json!(1), 1));
+    assert!((1..=2_500).contains(&line["remaining_ms"].as_u64().unwrap()), "{line}");
+    let by_number = with_parameter(call(1), "customer_id", "");
+    assert_counted!(of(&[], by_number).await, ["unconfirmed"]);
+    assert_counted!(of(&[], event("new_caller")).await, ["new"]);
+}
+
+#[tokio::test]
+async fn the_first_call_of_an_execution_environment_is_a_cold_start_and_the_next_is_not() {
+    let lines = of_events(Stack::start(BOOTSTRAP, &[]).await, &[call(1), call(2)]).await;
+    assert_eq!((&lines[0]["cold_start"], &lines[1]["cold_start"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_caller_who_is_not_looked_up_on_purpose_is_counted_with_the_reason() {
+    for (sample, reason) in
+        [("anonymous_caller", "no_identity"), ("transfer", "not_inbound"), ("opted_out", "opted_out")]
+    {
+        let line = assert_counted!(of(&[], event(sample)).await, ["skipped", reason]);
+        assert_eq!(line.get("api_ms"), None);
+    }
+    let internal = [("STICKY_CALLS_INTERNAL_NUMBERS", "+1202555*")];
+    assert_counted!(of(&internal, call(1)).await, ["skipped", "internal_number"]);
+}
+
+#[tokio::test]
+async fn a_caller_who_is_a_stranger_because_something_is_wrong_is_counted_with_the_reason() {
+    for (fault, reason) in [
+        (Fault::Hang, "timeout"),
+        (Fault::Reset, "network"),
+        (Fault::body("<html>"), "invalid_response"),
+        (Fault::status(409), "conflict"),
+        (Fault::status(429), "rate_limited"),
+        (Fault::status(400), "rejected"),
+        (Fault::status(500), "server_error"),
+    ] {
+        assert_counted!(of_fault(&[], fault.clone(), call(1)).await, ["unavailable", reason]);
+        let save = of_fault(&[], fault, end_of_call(1)).await;
+        match reason {
+            "conflict" => assert_counted!(save, ["saved", "conflict", "text_not_taken"]),
+            _ => assert_counted!(save, ["failed", reason]),
+        };
+    }
+    assert_counted!(of(&[], event("malformed")).await, ["unavailable", "invalid_event"]);
+}
+
+#[tokio::test]
+async fn what_only_an_operator_can_mend_is_counted_for_a_lookup_and_for_a_save() {
+    for (status, reason) in [(401, "unauthorized"), (403, "unauthorized"), (402, "quota_exhausted")] {
+        assert_counted!(of_fault(&[], Fault::status(status), call(1)).await, ["unavailable", reason, "needs_operator"]);
+        assert_counted!(
+            of_fault(&[], Fault::status(status), end_of_call(1)).await,
+            ["failed", reason, "needs_operator"]
+        );
+    }
+    let no_url = [("STICKY_CALLS_API_URL", "http://api.stickycalls.com")];
+    let expected = ["unavailable", "misconfigured", "needs_operator", "unusable_settings"];
+    assert_eq!(counted(&of(&no_url, call(1)).await), BTreeSet::from(expected));
+    assert_counted!(
+        of(&no_url, end_of_call(1)).await,
+        ["failed", "misconfigured", "needs_operator", "unusable_settings"]
+    );
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_used_is_counted_once() {
+    let stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_TIMEOUT_MS", "2.5 s"), ("STICKY_CALLS_GUARD", "yes")]).await;
+    let lines = of_events(stack, &[call(1), call(2)]).await;
+    assert_eq!(lines[0]["unusable_settings"], 2);
+    assert_eq!(lines[1].get("unusable_settings"), None);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_counted() {
+    let fault = AwsFault::Refused("AccessDeniedException");
+    let line = of_aws_fault(fault, &[("STICKY_CALLS_API_KEY", ""), SECRET], call(1)).await;
+    assert_counted!(&line, ["unavailable", "misconfigured", "needs_operator", "key_read_failed"]);
+}
+
+#[tokio::test]
+async fn callers_who_get_the_fallback_because_the_api_is_left_alone_are_counted() {
+    let stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
+    stack.api.fail_always(Some(Fault::Reset));
+    let lines = of_events(stack, &[call(1), call(2), call(3), call(4)]).await;
+    let last = assert_counted!(&lines[3], ["unavailable", "circuit_open"]);
+    assert_eq!((last.get("api_ms"), &last["api_attempts"]), (None, &json!(0)));
+}
+
+#[tokio::test]
+async fn a_cache_that_is_down_is_counted_though_nobody_waits_for_it() {
+    let fault = AwsFault::Refused("ResourceNotFoundException");
+    let lookup = of_aws_fault(fault.clone(), &[CACHE], call(1)).await;
+    assert_counted!(&lookup, ["matched", "cache_read_failed", "cache_write_failed"]);
+    assert_eq!(lookup["cache_hits"], 0);
+    assert_counted!(of_aws_fault(fault, &[CACHE], end_of_call(1)).await, ["saved", "cache_void_failed"]);
+}
+
+#[tokio::test]
+async fn a_summary_that_nobody_takes_is_counted_from_a_flow_a_record_and_the_outbox() {
+    let fault = AwsFault::Refused("QueueDoesNotExist");
+    let mut stack = Stack::start_in(BOOTSTRAP, &Aws::down(fault.clone()).await, &[OUTBOX]).await;
+    stack.api.fail_always(Some(Fault::status(500)));
+    assert_counted!(&of_events(stack, &[end_of_call(1)]).await[0], ["failed", "outbox_unavailable"]);
+
+    stack = Stack::start_in(BOOTSTRAP, &Aws::down(fault).await, &[OUTBOX, SAVE]).await;
+    stack.api.fail_always(Some(Fault::status(500)));
+    let lines = of_events(stack, &[stream(&[record()]), event("outbox_messages")]).await;
+    let records = assert_counted!(&lines[0], ["failed", "outbox_unavailable", "received", "come_again"]);
+    assert_eq!((&records["Handler"], &records["come_again"]), (&json!("contact_records"), &json!(1)));
+    let expected = ["queued", "server_error", "failed", "invalid_event", "put_off_failed", "received", "come_again"];
+    assert_eq!(counted(&lines[1]), BTreeSet::from(expected), "{}", lines[1]);
+    assert_eq!((&lines[1]["Handler"], &lines[1]["put_off_failed"]), (&json!("redelivery"), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_record_whose_call_id_the_api_would_refuse_is_counted_as_failed() {
+    let mut record = record();
+    record["Attributes"]["call_id"] = json!("7".repeat(129));
+    assert_counted!(of(&[SAVE], stream(&[record])).await, ["failed", "invalid_event", "received"]);
+}
+
+#[tokio::test]
+async fn a_batch_is_one_line_with_the_time_of_each_call_to_the_api() {
+    let records: Vec<_> = (0..20)
+        .map(|number| {
+            let mut record = record();
+            record["Attributes"]["call_id"] = json!(format!("call {number}"));
+            record
+        })
+        .collect();
+    let line = assert_counted!(of(&[SAVE], stream(&records)).await, ["saved", "received"]);
+    assert_eq!((&line["saved"], &line["received"], &line["api_attempts"]), (&json!(20), &json!(20), &json!(20)));
+    assert_eq!(line["api_ms"].as_array().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_save_that_is_left_to_a_record_is_counted_and_so_is_one_that_is_left_to_none() {
+    let defer = [SAVE, ("STICKY_CALLS_DEFER_TO_RECORDS", "true")];
+    let known = with_attribute(call(1), "customer_ref", JANE);
+    assert_counted!(of(&defer, known).await, ["deferred"]);
+    assert_counted!(of(&defer, call(1)).await, ["deferred", "deferred_in_vain"]);
+}
+
+#[tokio::test]
+async fn words_that_come_after_the_call_was_saved_are_counted_as_lost() {
+    let stack = Stack::start(BOOTSTRAP, &[]).await;
+    let lines = of_events(stack, &[end_of_call(1), end_of_call(1)]).await;
+    assert_counted!(&lines[1], ["saved", "conflict", "text_not_taken"]);
+}
+
+#[tokio::test]
+async fn no_line_of_metrics_holds_who_called_or_what_was_said() {
+    let lines = of_events(Stack::start(BOOTSTRAP, &[]).await, &[call(1), end_of_call(1)]).await;
+    for line in lines {
+        let values = line.as_object().unwrap().values().filter_map(Value::as_str);
+        let known = ["sticky-connect", "start_call", "end_call", "INFO", "metrics"];
+        let other: Vec<_> = values.filter(|value| !known.contains(value) && !value.starts_with("request-")).collect();
+        assert_eq!(other, [line["timestamp"].as_str().unwrap()], "{line}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS and DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_what_waits_in_the_outbox_and_who_is_answered_from_the_cache_is_counted() {
+    let aws = Aws::start().await;
+    let (queue, _) = aws.create_queue(15).await;
+    let table = aws.create_table().await;
+    let variables = [("STICKY_CALLS_OUTBOX_QUEUE_URL", queue.as_str()), ("STICKY_CALLS_CACHE_TABLE", &table)];
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
+    stack.invoke(&call(1)).await;
+    stack.invoke(&call(2)).await;
+    stack.api.fail_always(Some(Fault::status(402)));
+    stack.invoke(&end_of_call(2)).await;
+    let lines = metrics(&stack.function.stop().await);
+    assert_eq!((&lines[0]["cache_hits"], &lines[0]["matched"]), (&json!(0), &json!(1)));
+    assert_counted!(&lines[1], ["matched", "cache_hits"]);
+    assert_counted!(&lines[2], ["queued", "quota_exhausted", "needs_operator"]);
+}

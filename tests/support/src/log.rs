@@ -1,0 +1,46 @@
+//! What the function has printed, line by line.
+
+use serde_json::Value;
+
+/// The lines with this `message`, of a log all of whose lines are JSON.
+pub fn lines(log: &str, message: &str) -> Vec<Value> {
+    let lines =
+        log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}")));
+    lines.filter(|line| line["message"] == message).collect()
+}
+
+/// The lines that CloudWatch makes metrics of.
+///
+/// # Panics
+///
+/// Where one is not what [CloudWatch
+/// specifies](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
+/// it drops such a line without a word.
+pub fn metrics(log: &str) -> Vec<Value> {
+    let lines = lines(log, "metrics");
+    lines.iter().for_each(assert_is_embedded_metrics);
+    lines
+}
+
+fn assert_is_embedded_metrics(line: &Value) {
+    assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
+    let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
+    for directive in directives {
+        assert!(directive["Namespace"].is_string(), "{line}");
+        let sets = directive["Dimensions"].as_array().expect("sets of dimensions");
+        for name in sets.iter().flat_map(|set| set.as_array().expect("a set")) {
+            let value = line[name.as_str().expect("a name")].as_str().expect("a dimension's value");
+            assert!((1..=1_024).contains(&value.len()), "{line}");
+        }
+        let metrics = directive["Metrics"].as_array().expect("definitions");
+        assert!((1..=100).contains(&metrics.len()), "{line}");
+        for metric in metrics {
+            assert!(matches!(metric["Unit"].as_str(), Some("Count" | "Milliseconds")), "{metric}");
+            let is_value = match &line[metric["Name"].as_str().expect("a name")] {
+                Value::Array(values) => (1..=100).contains(&values.len()) && values.iter().all(Value::is_number),
+                value => value.is_number(),
+            };
+            assert!(is_value, "{metric}: {line}");
+        }
+    }
+}
