@@ -2,8 +2,9 @@
 //! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 //!
 //! A function that always answers is invisible to AWS's own error metrics, so this counts what callers got. The names are
-//! the words of the log and the answers: outcomes, reasons, faults. The dimensions are the function and the handler, and
-//! nothing else: an id as a dimension would be a metric of its own, on the bill too.
+//! the words of the log and the answers: outcomes, reasons, faults. The dimensions are the function and the handler; what
+//! calls for an operator is by the function alone, so that an alarm need not add the handlers up. Nothing else is a
+//! dimension: each of its values would be a metric of its own, on the bill too.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,6 +27,9 @@ const MAX_VALUES: usize = 100;
 
 /// How many lookups and saves had a reason that stays until an operator does something about it.
 const NEEDS_OPERATOR: &str = "needs_operator";
+
+/// How often the API was asked, retries included.
+const API_ATTEMPTS: &str = "api_attempts";
 
 /// How many lookups the cache answered, of those for which it was looked at.
 const CACHE_HITS: &str = "cache_hits";
@@ -87,9 +91,20 @@ pub struct Metrics {
 
 #[derive(Debug, Default)]
 struct Counted {
-    counts: BTreeMap<&'static str, u64>,
-    api_attempts: u64,
+    /// What came of lookups and saves, and why.
+    by_handler: Counts,
+    /// What calls for an operator, whichever handler met it.
+    by_function: Counts,
     api_ms: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Counts(BTreeMap<&'static str, u64>);
+
+impl Counts {
+    fn add(&mut self, name: &'static str, count: u64) {
+        *self.0.entry(name).or_default() += count;
+    }
 }
 
 impl Metrics {
@@ -113,33 +128,30 @@ impl Metrics {
     /// Counts what came of one lookup or save.
     pub fn count(&self, report: &Report) {
         let mut counted = self.lock();
-        counted.add(report.outcome, 1);
+        counted.by_handler.add(report.outcome, 1);
         if let Some(reason) = report.reason {
-            counted.add(reason.code(), 1);
-            counted.add(NEEDS_OPERATOR, u64::from(reason.needs_an_operator()));
+            counted.count_reason(reason);
         }
         if let Some(fault) = report.fault {
-            counted.add(fault.name(), 1);
+            counted.by_function.add(fault.name(), 1);
         }
         if let Some(hit) = report.cache_hit {
-            counted.add(CACHE_HITS, u64::from(hit));
+            counted.by_handler.add(CACHE_HITS, u64::from(hit));
         }
         if let Some(effort) = report.effort.filter(|effort| effort.attempts > 0) {
-            counted.api_attempts += u64::from(effort.attempts);
+            counted.by_handler.add(API_ATTEMPTS, u64::from(effort.attempts));
             counted.api_ms.push(milliseconds(effort.latency));
         }
     }
 
     /// Counts a fault that no report holds.
     pub fn count_fault(&self, fault: Fault) {
-        self.lock().add(fault.name(), 1);
+        self.lock().by_function.add(fault.name(), 1);
     }
 
     /// Counts a panic around the handler of a batch, which leaves no report.
     pub fn count_panic(&self) {
-        let mut counted = self.lock();
-        counted.add(Reason::Internal.code(), 1);
-        counted.add(NEEDS_OPERATOR, 1);
+        self.lock().count_reason(Reason::Internal);
     }
 
     /// Ends an invocation: writes what was counted, to where CloudWatch reads it, and starts over. `remaining` is what was
@@ -159,36 +171,38 @@ impl Metrics {
         batch: Option<Batch>,
         now: Timestamp,
     ) -> String {
-        let Counted { counts, api_attempts, mut api_ms } = std::mem::take(&mut *self.lock());
-        api_ms.truncate(MAX_VALUES);
-        let always = handler.outcomes().iter().chain(&[NEEDS_OPERATOR]).map(|name| (*name, 0));
-        let mut values: BTreeMap<&str, Value> =
-            always.chain(counts).map(|(name, count)| (name, count.into())).collect();
-        values.insert("api_attempts", api_attempts.into());
-        values.insert("cold_start", u64::from(!self.is_warm.swap(true, Ordering::Relaxed)).into());
-        values.insert("remaining_ms", milliseconds(remaining).into());
-        if !api_ms.is_empty() {
-            values.insert("api_ms", api_ms.into());
-        }
+        let Counted { mut by_handler, mut by_function, mut api_ms } = std::mem::take(&mut *self.lock());
+        handler.outcomes().iter().for_each(|outcome| by_handler.add(outcome, 0));
+        by_handler.add(API_ATTEMPTS, 0);
+        by_handler.add("cold_start", u64::from(!self.is_warm.swap(true, Ordering::Relaxed)));
+        by_handler.add("remaining_ms", milliseconds(remaining));
         if let Some(batch) = batch {
-            values.insert("received", batch.received.into());
-            values.insert("come_again", batch.come_again.into());
+            by_handler.add("received", batch.received as u64);
+            by_handler.add("come_again", batch.come_again as u64);
         }
-        let definitions: Vec<_> = values.keys().map(|name| json!({"Name": name, "Unit": unit(name)})).collect();
-        let directive = json!({
-            "Namespace": NAMESPACE,
-            "Dimensions": [["FunctionName", "Handler"]],
-            "Metrics": definitions,
+        by_function.add(NEEDS_OPERATOR, 0);
+        api_ms.truncate(MAX_VALUES);
+        let api_ms = if api_ms.is_empty() { None } else { Some(("api_ms", Value::from(api_ms))) };
+        let values = |counts: Counts| counts.0.into_iter().map(|(name, count)| (name, Value::from(count)));
+        let by_handler: Map<_, _> = owned(values(by_handler).chain(api_ms));
+        let by_function: Map<_, _> = owned(values(by_function));
+        let metadata = json!({
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [
+                directive(&["FunctionName", "Handler"], &by_handler),
+                directive(&["FunctionName"], &by_function),
+            ],
         });
-        let mut line = Map::new();
-        line.insert("_aws".into(), json!({"Timestamp": now.as_millisecond(), "CloudWatchMetrics": [directive]}));
-        line.insert("level".into(), self.level.as_str().into());
-        line.insert("timestamp".into(), format!("{now:.3}").into());
-        line.insert("message".into(), "metrics".into());
-        line.insert("request_id".into(), request_id.into());
-        line.insert("FunctionName".into(), self.function_name.as_str().into());
-        line.insert("Handler".into(), handler.name().into());
-        line.extend(values.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let fields = [
+            ("_aws", metadata),
+            ("FunctionName", self.function_name.as_str().into()),
+            ("Handler", handler.name().into()),
+            ("level", self.level.as_str().into()),
+            ("timestamp", format!("{now:.3}").into()),
+            ("message", "metrics".into()),
+            ("request_id", request_id.into()),
+        ];
+        let line: Map<_, _> = owned(fields).into_iter().chain(by_handler).chain(by_function).collect();
         Value::from(line).to_string()
     }
 
@@ -198,9 +212,20 @@ impl Metrics {
 }
 
 impl Counted {
-    fn add(&mut self, name: &'static str, count: u64) {
-        *self.counts.entry(name).or_default() += count;
+    fn count_reason(&mut self, reason: Reason) {
+        self.by_handler.add(reason.code(), 1);
+        self.by_function.add(NEEDS_OPERATOR, u64::from(reason.needs_an_operator()));
     }
+}
+
+fn owned<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Tells CloudWatch which of the line's fields are metrics, with these fields as their dimensions.
+fn directive(dimensions: &[&str], metrics: &Map<String, Value>) -> Value {
+    let definitions: Vec<_> = metrics.keys().map(|name| json!({"Name": name, "Unit": unit(name)})).collect();
+    json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": definitions})
 }
 
 fn unit(name: &str) -> &'static str {
@@ -239,15 +264,14 @@ mod tests {
         let count = |name: &str| json!({"Name": name, "Unit": "Count"});
         let ms = |name: &str| json!({"Name": name, "Unit": "Milliseconds"});
         let expected = json!({
-            "_aws": {"Timestamp": 1_770_460_200_000_u64, "CloudWatchMetrics": [{
-                "Namespace": "StickyConnect",
-                "Dimensions": [["FunctionName", "Handler"]],
-                "Metrics": [
+            "_aws": {"Timestamp": 1_770_460_200_000_u64, "CloudWatchMetrics": [
+                {"Namespace": "StickyConnect", "Dimensions": [["FunctionName", "Handler"]], "Metrics": [
                     count("api_attempts"), ms("api_ms"), count("cache_hits"), count("cold_start"), count("matched"),
-                    count("needs_operator"), count("new"), ms("remaining_ms"), count("skipped"), count("unauthorized"),
-                    count("unavailable"), count("unconfirmed"),
-                ],
-            }]},
+                    count("new"), ms("remaining_ms"), count("skipped"), count("unauthorized"), count("unavailable"),
+                    count("unconfirmed"),
+                ]},
+                {"Namespace": "StickyConnect", "Dimensions": [["FunctionName"]], "Metrics": [count("needs_operator")]},
+            ]},
             "FunctionName": "identify", "Handler": "start_call",
             "timestamp": "2026-02-07T10:30:00.000Z", "level": "INFO", "message": "metrics", "request_id": "request-0",
             "matched": 0, "unconfirmed": 0, "new": 0, "skipped": 0, "unavailable": 1, "unauthorized": 1,
@@ -314,8 +338,9 @@ mod tests {
         }
         metrics.count_panic();
         let line = line(&metrics, Handler::Redelivery, Some(Batch { received: 1, come_again: 1 }));
-        let definitions = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
-        assert!(definitions.iter().all(|metric| line[metric["Name"].as_str().unwrap()].is_u64()), "{line}");
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        let definitions = directives.iter().flat_map(|directive| directive["Metrics"].as_array().unwrap());
+        assert!(definitions.into_iter().all(|metric| line[metric["Name"].as_str().unwrap()].is_u64()), "{line}");
         assert_eq!((&line["internal"], &line["needs_operator"]), (&json!(1), &json!(1)));
         assert!(faults.iter().all(|fault| line[fault.name()] == 1), "{line}");
     }
