@@ -564,14 +564,14 @@ mod tests {
     }
 
     #[test]
-    fn the_template_and_the_readme_know_every_variable_and_no_other() {
+    fn the_template_and_the_reference_know_every_variable_and_no_other() {
         fn variables(text: &str) -> BTreeSet<&str> {
             let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
             words.filter(|word| word.starts_with("STICKY_CALLS_") && !word.ends_with('_')).collect()
         }
         let read = variables(include_str!("config.rs"));
         assert_eq!(variables(include_str!("../template.yaml")), read);
-        assert_eq!(variables(include_str!("../README.md")), read);
+        assert_eq!(variables(include_str!("../docs/reference.md")), read);
     }
 
     #[test]

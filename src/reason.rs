@@ -42,7 +42,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The code, as flows, logs and the README write it.
+    /// The code, as flows, logs and `docs/reference.md` write it.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoIdentity => "no_identity",

@@ -186,7 +186,7 @@ struct Lookup {
     returning: bool,
 }
 
-/// `$.External`, line by line as the README's table has it. An attribute is added here, in that table and in the
+/// `$.External`, line by line as the table in `docs/reference.md` has it. An attribute is added here, in that table and in the
 /// expected answers in `tests/answers/`.
 fn attributes(
     contact: Option<&Contact<'_>>,

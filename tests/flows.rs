@@ -57,7 +57,7 @@ fn connect_would_take_every_flow_and_nothing_in_them_goes_nowhere() {
 }
 
 #[test]
-fn template_and_readme_hold_the_flows_as_they_are() {
+fn template_and_documents_hold_the_flows_as_they_are() {
     for copy in COPIES {
         let (now, renewed) = copy.now_and_renewed(&flows());
         assert!(now == renewed, "{} is out of date: cargo run --package stand-ins --bin flows", copy.file);

@@ -1,5 +1,5 @@
 //! Checks the contact flows in `flows/` and brings up to date what is made from them: their copies in `template.yaml` and
-//! their pictures in `README.md`.
+//! their pictures in `docs/flows.md`.
 //!
 //! `cargo run --package stand-ins --bin flows`; with `-- --check` it changes nothing and fails where something is out of
 //! date.

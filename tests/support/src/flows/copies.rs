@@ -1,4 +1,4 @@
-//! Two places hold what is made from the flows: the template, which deploys them, and the README, which shows them.
+//! Two places hold what is made from the flows: the template, which deploys them, and `docs/flows.md`, which shows them.
 //! `cargo run --package stand-ins --bin flows` brings both up to date, and a test fails where they are not.
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub struct Copy {
 
 /// The files.
 pub const COPIES: [Copy; 2] =
-    [Copy { file: "template.yaml", renewed: template }, Copy { file: "README.md", renewed: readme }];
+    [Copy { file: "template.yaml", renewed: template }, Copy { file: "docs/flows.md", renewed: pictures }];
 
 impl Copy {
     /// Where the file is.
@@ -47,11 +47,11 @@ fn template(text: &str, flows: &[Flow]) -> String {
     })
 }
 
-/// The README, with each flow's picture in the block after `<!-- flows/<name>.json -->`.
-fn readme(text: &str, flows: &[Flow]) -> String {
+/// The page, with each flow's picture in the block after `<!-- flows/<name>.json -->`.
+fn pictures(text: &str, flows: &[Flow]) -> String {
     flows.iter().fold(text.to_owned(), |text, flow| {
         let marker = format!("<!-- flows/{}.json -->\n\n```mermaid\n", flow.name);
-        let (before, after) = text.split_once(&marker).unwrap_or_else(|| panic!("README.md has no {marker}"));
+        let (before, after) = text.split_once(&marker).unwrap_or_else(|| panic!("docs/flows.md has no {marker}"));
         let (_, after) = after.split_once("```\n").expect("the end of the block");
         format!("{before}{marker}{}\n```\n{after}", picture::draw(flow))
     })
