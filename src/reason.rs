@@ -42,6 +42,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them. Its length is taken from the last one, so that none is forgotten here.
+    pub const ALL: [Self; Self::Internal as usize + 1] = [
+        Self::NoIdentity,
+        Self::InternalNumber,
+        Self::NotInbound,
+        Self::OptedOut,
+        Self::InvalidEvent,
+        Self::Misconfigured,
+        Self::Timeout,
+        Self::Network,
+        Self::InvalidResponse,
+        Self::Unauthorized,
+        Self::QuotaExhausted,
+        Self::Conflict,
+        Self::RateLimited,
+        Self::Rejected,
+        Self::ServerError,
+        Self::CircuitOpen,
+        Self::OutboxUnavailable,
+        Self::Internal,
+    ];
+
+    /// The reason with this code, or `None` where it is none of ours.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
     /// The code, as flows, logs and `docs/reference.md` write it.
     pub fn code(self) -> &'static str {
         match self {
@@ -69,5 +96,20 @@ impl Reason {
     /// Whether the cause stays until an operator does something about it: these are logged as errors.
     pub fn needs_an_operator(self) -> bool {
         matches!(self, Self::Misconfigured | Self::Unauthorized | Self::QuotaExhausted | Self::Internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_found_by_its_code_and_nothing_else_is() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            assert_eq!(Reason::parse(reason.code()), Some(reason));
+        }
+        assert_eq!(Reason::parse("Unauthorized"), None);
+        assert_eq!(Reason::parse(""), None);
     }
 }
