@@ -9,11 +9,11 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use stand_ins::build::build;
 use stand_ins::contact_centre::{Call, Caller, ContactCentre, Moment, WrapUp};
 use stand_ins::function::Function;
 use stand_ins::stack::jane;
@@ -25,34 +25,14 @@ const SETTINGS: [(&str, &str); 1] = [("STICKY_CALLS_DEFER_TO_RECORDS", "true")];
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let files: Vec<String> = std::env::args().skip(1).collect();
-    let bootstrap = build_bootstrap()?;
+    // The binary that Lambda would run. `cargo run --example` does not build it by itself.
+    let bootstrap = build("--bin", "bootstrap")?;
     if files.is_empty() {
         play_calls(&bootstrap).await?;
     } else {
         play_files(&bootstrap, &files).await?;
     }
     Ok(())
-}
-
-/// The binary that Lambda would run, in the profile of this example. `cargo run --example` does not build it by itself.
-fn build_bootstrap() -> Result<PathBuf, Box<dyn Error>> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let build = ["build", "--bin", "bootstrap", "--profile", profile, "--manifest-path", manifest];
-    let mut command = Command::new(cargo);
-    command.args(build);
-    // What `cargo run` says of this package would make the build scripts of dependencies run again.
-    let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars().filter(|(name, _)| of_this_package(name)) {
-        command.env_remove(name);
-    }
-    if !command.status()?.success() {
-        return Err("bootstrap could not be built".into());
-    }
-    let example = std::env::current_exe()?;
-    let profile_folder = example.ancestors().nth(2).ok_or("the example is not where cargo puts it")?;
-    Ok(profile_folder.join("bootstrap"))
 }
 
 /// The calls of the day.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -20,7 +20,19 @@ pub const LAMBDA_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Function {
     child: Child,
     runtime_api: Arc<RuntimeApi>,
-    output: Vec<JoinHandle<String>>,
+    output: [Output; 2],
+}
+
+/// What comes out of a pipe of the process.
+struct Output {
+    so_far: Arc<Mutex<Vec<u8>>>,
+    end: JoinHandle<()>,
+}
+
+impl Output {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.so_far.lock().expect("no panic")).into_owned()
+    }
 }
 
 impl Function {
@@ -43,7 +55,7 @@ impl Function {
             .unwrap_or_else(|error| panic!("{}: {error}", bootstrap.as_ref().display()));
         let stdout = collect(child.stdout.take().expect("a pipe"));
         let stderr = collect(child.stderr.take().expect("a pipe"));
-        Self { child, runtime_api: Arc::new(runtime_api), output: vec![stdout, stderr] }
+        Self { child, runtime_api: Arc::new(runtime_api), output: [stdout, stderr] }
     }
 
     /// Invokes it and gives back its answer as JSON. Everything else is a call that Connect would take down its Error
@@ -80,19 +92,27 @@ impl Function {
     /// Stops it and gives back everything it has printed.
     pub async fn stop(mut self) -> String {
         self.child.kill().await.expect("the process runs");
-        let mut printed = String::new();
-        for output in self.output {
-            printed.push_str(&output.await.expect("the output is read"));
+        for output in &mut self.output {
+            (&mut output.end).await.expect("the output is read");
         }
-        printed
+        self.printed()
+    }
+
+    /// What it has printed so far. A line that it wrote before its answer may still be on its way.
+    pub fn printed(&self) -> String {
+        self.output.iter().map(Output::text).collect()
     }
 }
 
-fn collect(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<String> {
-    tokio::spawn(async move {
+fn collect(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> Output {
+    let so_far = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&so_far);
+    let end = tokio::spawn(async move {
         let mut bytes = Vec::new();
         // A pipe that breaks ends like one that is closed.
-        let _ = pipe.read_to_end(&mut bytes).await;
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+        while pipe.read_buf(&mut bytes).await.is_ok_and(|length| length > 0) {
+            shared.lock().expect("no panic").append(&mut bytes);
+        }
+    });
+    Output { so_far, end }
 }

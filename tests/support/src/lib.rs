@@ -7,6 +7,8 @@
 //! - [`stack`]: a function and the API it is configured for
 //! - [`contact_centre`]: whole calls, played through the flows and the functions
 //! - [`emulator`]: the same process under AWS's own runtime emulator
+//! - [`build`]: a target of the package, built by cargo
+//! - [`control_plane`]: a deployed stack, as the `aws` command line sees it
 //! - [`events`]: the sample events of the repository
 //! - [`log`]: what the function has printed
 //! - [`flows`]: its contact flows: read, checked, drawn
@@ -14,7 +16,9 @@
 //! Servers listen on port 0 of the loopback address, inside the process that started them.
 
 pub mod aws;
+pub mod build;
 pub mod contact_centre;
+pub mod control_plane;
 pub mod emulator;
 pub mod events;
 pub mod flows;
