@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use aws_lambda_events::encodings::Base64Data;
+use jiff::Timestamp;
 use ring::rand::{SystemRandom, generate};
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,7 +27,7 @@ const READ_TIMEOUT: &str = "75";
 /// A call that has not been there before, so that the API does not answer `conflict`.
 pub(crate) struct Call {
     contact_id: String,
-    /// A number dialled that is not the one of the last run, so that the answer is not one that the cache has kept.
+    /// A number dialled that is not the one of the run before, so that the answer is not one that the cache has kept.
     dialled: String,
     start: Value,
 }
@@ -45,9 +46,8 @@ impl Call {
     }
 
     fn new(sample: &str) -> Result<Self, Box<dyn Error>> {
-        let random: [u8; 16] = generate(&SystemRandom::new()).map_err(|_| "the system has no random numbers")?.expose();
-        let dialled = format!("+120255501{:02}", random[0] % 100);
-        let contact_id = uuid(random);
+        let contact_id = random_uuid()?;
+        let dialled = format!("+120255501{:02}", Timestamp::now().as_second().rem_euclid(100));
         let start = event(sample, &contact_id, &dialled)?;
         Ok(Self { contact_id, dialled, start })
     }
@@ -82,11 +82,12 @@ fn event(sample: &str, contact_id: &str, dialled: &str) -> Result<Value, Box<dyn
     Ok(event)
 }
 
-/// Random bytes in the form of Connect's contact ids.
-fn uuid(bytes: [u8; 16]) -> String {
-    let bits = u128::from_be_bytes(bytes);
+/// A new id in the form of Connect's contact ids.
+fn random_uuid() -> Result<String, Box<dyn Error>> {
+    let random: [u8; 16] = generate(&SystemRandom::new()).map_err(|_| "the system has no random numbers")?.expose();
+    let bits = u128::from_be_bytes(random);
     let [first, second, third, fourth] = [bits >> 96, bits >> 80 & 0xffff, bits >> 64 & 0xfff, bits >> 48 & 0xfff];
-    format!("{first:08x}-{second:04x}-4{third:03x}-8{fourth:03x}-{:012x}", bits & 0xffff_ffff_ffff)
+    Ok(format!("{first:08x}-{second:04x}-4{third:03x}-8{fourth:03x}-{:012x}", bits & 0xffff_ffff_ffff))
 }
 
 /// Asks identify who is calling. The reference that it answered is for the save.
@@ -220,8 +221,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn create() -> Result<Self, Box<dyn Error>> {
-        let random: [u8; 16] = generate(&SystemRandom::new()).map_err(|_| "the system has no random numbers")?.expose();
-        let folder = std::env::temp_dir().join(format!("sticky-connect-smoke-{}", uuid(random)));
+        let folder = std::env::temp_dir().join(format!("sticky-connect-smoke-{}", random_uuid()?));
         fs::create_dir(&folder)?;
         Ok(Self(folder))
     }

@@ -1,6 +1,5 @@
 //! What is printed: a line for each check, and more where something is wrong.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -26,6 +25,8 @@ pub(crate) struct Trouble {
 pub(crate) struct Findings {
     right: u32,
     wrong: u32,
+    /// What was said that there is to do.
+    to_do: Vec<String>,
 }
 
 impl Findings {
@@ -40,20 +41,21 @@ impl Findings {
                 self.wrong += 1;
                 writeln!(out, "WRONG  {check}: {}", trouble.what)?;
                 writeln!(out, "       It means: {}", trouble.means)?;
-                writeln!(out, "       To do: {}", trouble.to_do)?;
+                if self.to_do.contains(&trouble.to_do) {
+                    writeln!(out, "       To do: as above.")?;
+                } else {
+                    writeln!(out, "       To do: {}", trouble.to_do)?;
+                    self.to_do.push(trouble.to_do);
+                }
                 trouble.more.iter().try_for_each(|more| writeln!(out, "       More: {more}"))
             }
         }
     }
 
-    pub(crate) fn sum_up(&self) -> Result<ExitCode, Box<dyn Error>> {
-        let Self { right, wrong } = self;
-        if *wrong == 0 {
-            writeln!(io::stdout(), "\nAll {right} checks are right.")?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        writeln!(io::stdout(), "\n{wrong} of {} checks are wrong.", right + wrong)?;
-        Ok(ExitCode::FAILURE)
+    pub(crate) fn sum_up(&self) -> io::Result<ExitCode> {
+        let Self { right, wrong, .. } = self;
+        writeln!(io::stdout(), "\n{right} right, {wrong} wrong")?;
+        Ok(if *wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

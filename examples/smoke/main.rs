@@ -43,7 +43,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         call_it(&stack, &aws, &mut findings)?;
         look_at_connect(&stack, &aws, &mut findings)?;
     }
-    findings.sum_up()
+    Ok(findings.sum_up()?)
 }
 
 fn look_for(name: &str, aws: &Aws, findings: &mut Findings) -> io::Result<Option<Stack>> {
@@ -55,11 +55,14 @@ fn look_for(name: &str, aws: &Aws, findings: &mut Findings) -> io::Result<Option
 /// Two lookups, of which the first may meet a function that has just started; then the end of the second call.
 fn call_it(stack: &Stack, aws: &Aws, findings: &mut Findings) -> Result<(), Box<dyn Error>> {
     note(&format!(
-        "Asking the Sticky Calls API for real, for a caller who does not exist: {}, {}. The API keeps them with two calls \
-         that were started, one of them ended; logs and metrics count three invocations.",
+        "This really asks the Sticky Calls API, about a caller who does not exist ({}, customer_id {}).",
         call::NUMBER,
         call::CUSTOMER_ID
     ))?;
+    note(
+        "It leaves that one caller in the API's memory, however often it is run, with two calls started and one of them \
+         ended; and three invocations in logs, metrics and, where they fail, alarms.",
+    )?;
     let by_number = Call::by_number()?;
     let (finding, _) = call::look_up(&by_number, aws, &stack.identify)?;
     findings.add("identify, by number", finding)?;
