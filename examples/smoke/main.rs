@@ -60,8 +60,8 @@ fn call_it(stack: &Stack, aws: &Aws, findings: &mut Findings) -> Result<(), Box<
         call::CUSTOMER_ID
     ))?;
     note(
-        "It leaves that one caller in the API's memory, however often it is run, with two calls started and one of them \
-         ended; and three invocations in logs, metrics and, where they fail, alarms.",
+        "It leaves that one caller in the API's memory, with two calls a run that were started and one of them ended; and \
+         three invocations in logs, metrics and, where they fail, alarms.",
     )?;
     let by_number = Call::by_number()?;
     let (finding, _) = call::look_up(&by_number, aws, &stack.identify)?;
