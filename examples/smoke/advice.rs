@@ -38,6 +38,10 @@ pub(crate) fn about(reason: Reason) -> Advice {
         Reason::ServerError => {
             ("the API itself fails", "Nothing is wrong in AWS. Look at the API's status, and run this again.")
         }
+        Reason::CircuitOpen => (
+            "the API has been down for the calls before this one, so the function leaves it alone for a while",
+            "Run this again in a minute: it then asks again, and says what is wrong with the API.",
+        ),
         Reason::RateLimited => (
             "the API takes no more requests for now",
             "Run this again in a minute. Where it stays, your calls are over the plan's limit.",
