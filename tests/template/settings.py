@@ -1,0 +1,91 @@
+"""Values for the template's parameters, and whether a changed one reaches what callers are connected to."""
+
+from translated import Translated
+
+INSTANCE = "arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555"
+
+# The least that a stack needs.
+LEAST = {
+    "ApiKeySecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf",
+    "CacheTtlSeconds": "0",
+}
+
+# Everything that can be switched on.
+MOST = {
+    **LEAST,
+    "CacheTtlSeconds": "300",
+    "ConnectInstanceArn": INSTANCE,
+    "ContactRecordsStreamArn": "arn:aws:kinesis:eu-central-1:123456789012:stream/records",
+    "DeferToRecords": "true",
+    "QueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000001",
+    "BillingQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000002",
+    "TechnicalSupportQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000003",
+    "SalesQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000004",
+    "EscalationQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000005",
+    "VipQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000006",
+    "CrmUrl": "https://crm.example.com/customers/",
+    "FlowLogging": "Enabled",
+    "AlarmEmail": "operator@example.com",
+    "IdentifyConcurrency": "50",
+    "SaveConcurrency": "20",
+    "Tracing": "Active",
+}
+
+# Another value for each parameter of which one can't be worked out.
+OTHER = {
+    **{name: f"{value}2" for name, value in MOST.items() if value.startswith("arn:")},
+    "ApiUrl": "https://api.example.com",
+    "CrmUrl": "https://crm.example.com/people/",
+    "ReturningThreshold": "0.4",
+    "ExternalIds": "loyalty_card",
+    "Variables": "name",
+    "InternalNumbers": "+4930*",
+    "IdentifyConcurrency": "60",
+    "SaveConcurrency": "30",
+    "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
+    "AlarmEmail": "other@example.com",
+}
+
+# Not part of a version: Lambda keeps it with the function.
+OF_THE_FUNCTION = "ReservedConcurrentExecutions"
+
+
+def another(name, declared, value):
+    """A value of a parameter other than `value`; `None` where it has only one."""
+    if "AllowedValues" in declared:
+        return next(str(other) for other in declared["AllowedValues"] if str(other) != value)
+    if declared["Type"] == "Number":
+        return str(int(value) + (1 if int(value) < declared.get("MaxValue", int(value) + 1) else -1))
+    return OTHER.get(name)
+
+
+def settings_that_do_not_arrive(source, parameters):
+    """Parameters that reach a function and publish no version of it, so that its alias stays as it was; and those that
+    publish a version in which nothing is new, which Lambda refuses.
+    """
+    before = Translated(source, parameters)
+    faults = []
+    for name, declared in source["Parameters"].items():
+        value = another(name, declared, before.parameters[name])
+        if value is None:
+            continue
+        after = Translated(source, {**parameters, name: value})
+        for function in before.of_type("AWS::Lambda::Function"):
+            reaches = configuration(before, function) != configuration(after, function)
+            if reaches and version(before, function) == version(after, function):
+                faults.append(f"{name}: does not reach the alias of {function}")
+            if not reaches and version(before, function) != version(after, function):
+                faults.append(f"{name}: publishes {function}, which is as it was")
+    return faults
+
+
+def configuration(translated, function):
+    """What a version of the function is made of."""
+    given = translated.filled(translated.properties(function))
+    return {key: value for key, value in given.items() if key != OF_THE_FUNCTION}
+
+
+def version(translated, function):
+    """The logical id of the function's version, which is what its alias points to."""
+    target = translated.properties(f"{function}Aliaslive")["FunctionVersion"]["Fn::GetAtt"][0]
+    return target if target in translated.of_type("AWS::Lambda::Version") else None
