@@ -1,8 +1,10 @@
 //! Every sample event, against an API that knows Jane: the answers are written down in `tests/answers/`.
 //!
-//! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand:
-//! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored`; with
-//! `STICKY_CONNECT_BOOTSTRAP` it plays another binary, such as the one that `sam build` made.
+//! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand, where
+//! `STICKY_CONNECT_BOOTSTRAP` names another binary to play, such as the one that `sam build` made:
+//! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored emulator`.
+//!
+//! And they are expected of both functions of the template in containers, by `sam local invoke`: see `.ci/container`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +13,7 @@
     reason = "a test may panic"
 )]
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,7 @@ use aws_lambda_events::event::connect::ConnectEvent;
 use serde_json::Value;
 use stand_ins::emulator::Emulator;
 use stand_ins::events::{event, folder, text};
+use stand_ins::sam_local::SamLocal;
 use stand_ins::stack::{Stack, jane};
 use stand_ins::sticky_calls::{CALL_START, Fault, KEY, StickyCalls};
 
@@ -100,6 +104,57 @@ async fn an_api_that_hangs_or_is_down_costs_a_flow_its_budget_and_no_more_under_
         let answer: Value = serde_json::from_str(&function.invoke(&text("save")).await).unwrap();
         assert_eq!(answer["save_status"], "failed");
         assert_eq!(answer["error"], reason);
+    }
+}
+
+/// `sam local invoke`, with what `.ci/container` says about its engine.
+fn sam_local() -> SamLocal {
+    let sam = std::env::var("STICKY_CONNECT_SAM").expect("the SAM CLI's path in STICKY_CONNECT_SAM");
+    let host = std::env::var("STICKY_CONNECT_CONTAINER_HOST").expect("an address in STICKY_CONNECT_CONTAINER_HOST");
+    SamLocal::new(Path::new(&sam), host.parse().expect("an address"))
+}
+
+/// The function that an event belongs to. The template pins each to its handler, so each has the answer that an unpinned
+/// one finds by itself only for these: identify would look up the contact of a disconnect flow, and what is no event gets
+/// the fallback of the handler that it comes to. Batches come to save alone.
+fn function_of(sample: &str) -> &'static str {
+    match sample {
+        "save" | "disconnect_flow" | "contact_records" | "outbox_messages" => "SaveFunction",
+        _ => "IdentifyFunction",
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine and the SAM CLI: .ci/container has both"]
+async fn every_sample_event_gets_its_answer_in_a_container() {
+    let containers = sam_local();
+    for sample in samples() {
+        let api = StickyCalls::start_on(containers.host()).await;
+        api.remember(jane());
+        let url = containers.url(api.port());
+        let variables = [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
+        let function = function_of(&sample);
+        let answer = containers.invoke(function, &sample, &variables).await;
+        assert_is_the_expected_answer(&sample, answer);
+        // Batches too: one of each one's records is a summary.
+        assert_eq!(api.ended().len(), usize::from(function == "SaveFunction"), "{sample}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine and the SAM CLI: .ci/container has both"]
+async fn an_api_that_is_down_leaves_a_flow_the_fallback_alone_in_a_container() {
+    let containers = sam_local();
+    // Nobody listens there once it is dropped.
+    let port = TcpListener::bind((containers.host(), 0)).unwrap().local_addr().unwrap().port();
+    let url = containers.url(port);
+    let variables = [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
+    for (function, sample, status, outcome, reason) in [
+        ("IdentifyFunction", "returning_caller", "lookup_status", "unavailable", "lookup_reason"),
+        ("SaveFunction", "save", "save_status", "failed", "error"),
+    ] {
+        let answer = containers.invoke(function, sample, &variables).await;
+        assert_eq!((&answer[status], &answer[reason]), (&outcome.into(), &"network".into()));
     }
 }
 

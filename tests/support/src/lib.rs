@@ -7,13 +7,15 @@
 //! - [`stack`]: a function and the API it is configured for
 //! - [`contact_centre`]: whole calls, played through the flows and the functions
 //! - [`emulator`]: the same process under AWS's own runtime emulator
-//! - [`build`]: a target of the package, built by cargo
+//! - [`sam_local`]: the functions of the template in containers, by `sam local invoke`
 //! - [`control_plane`]: a deployed stack, as the `aws` command line sees it
+//! - [`build`]: a target of the package, built by cargo
 //! - [`events`]: the sample events of the repository
 //! - [`log`]: what the function has printed
 //! - [`flows`]: its contact flows: read, checked, drawn
 //!
-//! Servers listen on port 0 of the loopback address, inside the process that started them.
+//! Servers listen on port 0 of the loopback address, or of the one that containers reach, inside the process that started
+//! them.
 
 pub mod aws;
 pub mod build;
@@ -26,5 +28,6 @@ pub mod function;
 mod http;
 pub mod log;
 pub mod runtime_api;
+pub mod sam_local;
 pub mod stack;
 pub mod sticky_calls;
