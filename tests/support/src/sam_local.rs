@@ -31,7 +31,7 @@ impl SamLocal {
         format!("http://host.docker.internal:{port}")
     }
 
-    /// Invokes a function of the template, by its logical id, with `events/<sample>.json`, and gives back its answer as JSON.
+    /// Invokes a function of the template, by its logical id, with `events/<sample>.json`, and gives back its answer.
     /// `variables` are set beside those that switch off cache and outbox, which exist after a deploy alone.
     ///
     /// The answer is standard output, all of it: a log line in there, or whatever else, is a panic.
