@@ -1,8 +1,8 @@
 //! Every sample event, against an API that knows Jane: the answers are written down in `tests/answers/`.
 //!
-//! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand, where
-//! `STICKY_CONNECT_BOOTSTRAP` names another binary to play, such as the one that `sam build` made:
-//! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored emulator`.
+//! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand:
+//! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored emulator`;
+//! with `STICKY_CONNECT_BOOTSTRAP` it plays another binary, such as the one that `sam build` made.
 //!
 //! And they are expected of both functions of the template in containers, by `sam local invoke`: see `.ci/container`.
 #![allow(
@@ -114,9 +114,9 @@ fn sam_local() -> SamLocal {
     SamLocal::new(Path::new(&sam), host.parse().expect("an address"))
 }
 
-/// The function that an event belongs to. The template pins each to its handler, so each has the answer that an unpinned
-/// one finds by itself only for these: identify would look up the contact of a disconnect flow, and what is no event gets
-/// the fallback of the handler that it comes to. Batches come to save alone.
+/// The function that an event belongs to. The template pins each to its handler, so each has the answer that an
+/// unpinned one finds by itself only for these: identify would look up the contact of a disconnect flow, and what is no
+/// event gets the fallback of the handler that it comes to. Batches come to save alone.
 fn function_of(sample: &str) -> &'static str {
     match sample {
         "save" | "disconnect_flow" | "contact_records" | "outbox_messages" => "SaveFunction",

@@ -14,8 +14,8 @@
 //! - [`log`]: what the function has printed
 //! - [`flows`]: its contact flows: read, checked, drawn
 //!
-//! Servers listen on port 0 of the loopback address, or of the one that containers reach, inside the process that started
-//! them.
+//! Servers listen on port 0 of the loopback address, or of the one that containers reach, inside the process that
+//! started them.
 
 pub mod aws;
 pub mod build;

@@ -1,5 +1,5 @@
-//! The functions of the template in containers, by `sam local invoke` as in the README. `.ci/container` starts the engine
-//! that runs them.
+//! The functions of the template in containers, by `sam local invoke` as in the README. `.ci/container` starts the
+//! engine that runs them.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
