@@ -7,11 +7,14 @@ import sources
 from translated import PSEUDO, dotted, read, references, texts
 
 OURS = "StickyConnect"
-HANDLERS = {"start_call", "end_call", "contact_records", "redelivery"}
 FLOW = ("start_call", "end_call")
 BATCHES = ("contact_records", "redelivery")
 
-# What has to ring for each function: namespace, metric, and for a metric of ours the handler.
+# What has to ring for each function: namespace, metric, and for a metric that is by handler the handler.
+FAULTS = [
+    (OURS, name, None)
+    for name in ("needs_operator", "key_read_failed", "unusable_settings", "text_not_taken", "deferred_in_vain")
+]
 ALARM_SET = {
     "IdentifyFunction": [
         ("AWS/Lambda", "Errors", None),
@@ -21,12 +24,7 @@ ALARM_SET = {
         (OURS, "circuit_open", "start_call"),
         *((OURS, "api_ms", handler) for handler in FLOW),
         (OURS, "failed", "end_call"),
-        (OURS, "text_not_taken", "end_call"),
-        *(
-            (OURS, name, handler)
-            for name in ("needs_operator", "key_read_failed", "unusable_settings")
-            for handler in FLOW
-        ),
+        *FAULTS,
     ],
     "SaveFunction": [
         ("AWS/Lambda", "Errors", None),
@@ -35,12 +33,8 @@ ALARM_SET = {
         (OURS, "unavailable", "start_call"),
         (OURS, "circuit_open", "end_call"),
         *((OURS, "api_ms", handler) for handler in FLOW),
-        *((OURS, name, handler) for name in ("failed", "text_not_taken") for handler in ("end_call", *BATCHES)),
-        *(
-            (OURS, name, handler)
-            for name in ("needs_operator", "key_read_failed", "unusable_settings")
-            for handler in (*FLOW, *BATCHES)
-        ),
+        *((OURS, "failed", handler) for handler in ("end_call", *BATCHES)),
+        *FAULTS,
     ],
 }
 
@@ -347,12 +341,9 @@ def metric_math(entries):
 
 def metrics(translated):
     """Alarms and dashboard name metrics that the code writes, with the dimensions that it writes."""
-    written = sources.metrics()
-    named = {}
     for name, alarm in translated.of_type("AWS::CloudWatch::Alarm").items():
         for namespace, metric, dimensions in measured_by(alarm["Properties"]):
             if namespace == OURS:
-                named.setdefault(metric, name)
                 yield from (f"{name}: {fault}" for fault in of_ours(metric, dimensions))
     for name in translated.of_type("AWS::CloudWatch::Dashboard"):
         try:
@@ -360,19 +351,20 @@ def metrics(translated):
         except ValueError:
             # Said below, once.
             continue
-        for metric, dimensions in shown:
-            named.setdefault(metric, name)
-            yield from (f"{name}: {fault}" for fault in of_ours(metric, dimensions))
-    for metric, name in named.items():
-        if metric not in written:
-            yield f"{name}: names the metric {metric}, which the code does not write"
+        faults = [f"{name}: {fault}" for metric, dimensions in shown for fault in of_ours(metric, dimensions)]
+        yield from dict.fromkeys(faults)
 
 
 def of_ours(metric, dimensions):
-    if set(dimensions) - {"FunctionName", "Handler"} or "FunctionName" not in dimensions:
+    """A metric without the dimensions that the code writes it with is another one, which never has a value."""
+    by_handler, by_function = sources.metrics_by_handler(), sources.metrics_by_function()
+    handler = dimensions.get("Handler")
+    if metric not in by_function.union(*by_handler.values()):
+        yield f"names the metric {metric}, which the code does not write"
+    elif set(dimensions) != ({"FunctionName"} if metric in by_function else {"FunctionName", "Handler"}):
         yield f"looks for {metric} under {', '.join(sorted(dimensions))}"
-    if dimensions.get("Handler", "start_call") not in HANDLERS:
-        yield f"looks for {metric} of {dimensions['Handler']}, which is no handler"
+    elif handler and metric not in by_handler.get(handler, ()):
+        yield f"looks for {metric} of {handler}, which has none"
 
 
 def dashboard(translated):
@@ -416,8 +408,9 @@ def drawn(body):
                 continue
             found = re.findall(r'(\w+)=(?:"([^"]*)"|\(([^)]*)\))', entry["expression"])
             terms = {key: re.findall(r'"([^"]+)"', many) or [one] for key, one, many in found}
+            dimensions = re.search(r"\{\w+,([\w,]+)\}", entry["expression"])[1].split(",")
             for metric in terms.pop("MetricName", []):
-                yield metric, {key: values[0] for key, values in terms.items()}
+                yield metric, {key: terms.get(key, [None])[0] for key in dimensions}
 
 
 def measured_by(alarm):

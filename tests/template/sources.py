@@ -1,10 +1,12 @@
 """What the code says of itself, read from its sources, so that code and template are held together."""
 
+import functools
 import re
 
 from translated import ROOT, read
 
 
+@functools.cache
 def shipped(path):
     """A source file without its unit tests, and without comments."""
     code = read(path).split("#[cfg(test)]")[0]
@@ -24,7 +26,25 @@ def defaults():
     return dict(re.findall(r'"(STICKY_CALLS_[A-Z_]+)",\s*"[^"]*; (\S+) is used"', shipped("src/config.rs")))
 
 
-def metrics():
-    """The names of the metrics: the string literals of src/metrics.rs, and the codes of src/reason.rs."""
-    code = shipped("src/metrics.rs") + shipped("src/reason.rs")
+@functools.cache
+def metrics_by_function():
+    """The names of the metrics that are by function alone: faults, and what needs an operator."""
+    code = shipped("src/metrics.rs")
+    faults = re.search(r"impl Fault \{(.*?)\n\}", code, flags=re.DOTALL)[1]
+    return {*names(faults), *re.findall(r'const NEEDS_OPERATOR: &str = "(\w+)"', code)}
+
+
+@functools.cache
+def metrics_by_handler():
+    """The names of each handler's metrics: its outcomes, the reasons, and what is said of every invocation."""
+    dispatch = shipped("src/dispatch.rs")
+    named = re.search(r"impl Handler \{(.*?)\n\}", dispatch, flags=re.DOTALL)[1]
+    handlers = dict(re.findall(r'Self::(\w+) => "(\w+)",', named))
+    outcomes = dict(re.findall(r"Self::(\w+) => &\[([^\]]*)\]", dispatch))
+    everywhere = (names(shipped("src/metrics.rs")) | names(shipped("src/reason.rs"))) - metrics_by_function()
+    return {name: everywhere | names(outcomes[handler]) for handler, name in handlers.items()}
+
+
+def names(code):
+    """The string literals that could be the name of a metric."""
     return set(re.findall(r'"([a-z][a-z0-9_]*)"', code))

@@ -418,8 +418,25 @@ class WhoeverBreaksIt(unittest.TestCase):
             dimensions[1] = {"Name": "Handler", "Value": "record"}
 
         self.assertIn(
-            "CircuitOpenAlarm: looks for circuit_open of record, which is no handler",
+            "CircuitOpenAlarm: looks for circuit_open of record, which has none",
             faults_after_in("CircuitOpenAlarm", misspell_the_handler),
+        )
+
+        def of_another_handler(properties):
+            properties["Metrics"][-2]["MetricStat"]["Metric"]["MetricName"] = "unavailable"
+
+        self.assertIn(
+            "CircuitOpenAlarm: looks for unavailable of contact_records, which has none",
+            faults_after_in("CircuitOpenAlarm", of_another_handler),
+        )
+
+        def by_handler(properties):
+            metric = properties["Metrics"][0]["MetricStat"]["Metric"]
+            metric["Dimensions"] = metric["Dimensions"] + [{"Name": "Handler", "Value": "start_call"}]
+
+        self.assertIn(
+            "KeyReadFailedAlarm: looks for key_read_failed under FunctionName, Handler",
+            faults_after_in("KeyReadFailedAlarm", by_handler),
         )
 
         def on_the_dashboard(old, new):
@@ -442,6 +459,8 @@ class WhoeverBreaksIt(unittest.TestCase):
             ),
             expected,
         )
+        expected = "Dashboard: looks for text_not_taken under FunctionName, Handler"
+        self.assertIn(expected, on_the_dashboard("${SearchFaults} ", "${Search} "))
 
     def test_a_dashboard_that_can_not_be_drawn_is_found(self):
         def change(old, new):
