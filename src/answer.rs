@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::connect::Attributes;
 use crate::dispatch::Handler;
-use crate::metrics::{Fault, Metrics};
+use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::sticky_calls::Effort;
 
@@ -76,9 +76,8 @@ impl Report {
         Self { detail: Some(detail), ..Self::new("failed", Some(reason), Severity::Error) }
     }
 
-    /// Counts it, and logs one line.
-    pub fn record(&self, line: &Line<'_>, metrics: &Metrics) {
-        metrics.count(self);
+    /// Logs one line.
+    pub fn log(&self, line: &Line<'_>) {
         macro_rules! at {
             ($level:ident) => {
                 tracing::$level!(

@@ -117,8 +117,9 @@ impl App {
                 receives: None,
                 total: Some(budget.spent()),
             };
-            answer.report.record(&line, &self.services.metrics);
-            self.services.metrics.write(action.handler(), request_id, budget.remaining(), None);
+            let metrics = &self.services.metrics;
+            metrics.record(&answer.report, &line);
+            metrics.write(action.handler(), request_id, budget.remaining(), None);
         }));
         answer.attributes
     }

@@ -62,7 +62,7 @@ pub async fn handle(
             false => delivery::to_api_or_outbox(summary, services, deadlines).await,
         };
         let is_safe = delivery.is_safe();
-        delivery.report(summary).record(&call.fullest.line(request_id), &services.metrics);
+        services.metrics.record(&delivery.report(summary), &call.fullest.line(request_id));
         is_safe
     });
     let mut answer = KinesisEventResponse::default();
@@ -147,7 +147,7 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
             let contact_id = record.contact().contact_id();
             let line = Line { contact_id, ..Line::about_a_summary(Handler::ContactRecords, request_id) };
             let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
-            report.record(&line, &services.metrics);
+            services.metrics.record(&report, &line);
             return None;
         }
         // Nobody to save it for, or who wants it.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::answer::{Report, Severity};
 use crate::aws;
 use crate::budget::{self, SaveDeadlines};
-use crate::metrics::Fault;
+use crate::fault::Fault;
 use crate::outbox::Outbox;
 use crate::reason::Reason;
 use crate::services::Services;

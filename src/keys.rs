@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::aws::Secret;
 use crate::budget;
+use crate::fault::Fault;
 use crate::json::Object;
-use crate::metrics::{Fault, Metrics};
+use crate::metrics::Metrics;
 use crate::sticky_calls::ApiKey;
 
 /// How long a key that was read is used before the secret is read again.

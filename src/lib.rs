@@ -23,8 +23,8 @@
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager
 //!
 //! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`budget`] (time), [`batch`],
-//! [`answer`] and [`reason`] (what a handler hands back, and the codes), [`card_numbers`] (masking), [`json`] (lenient
-//! reading), [`logging`], [`metrics`].
+//! [`answer`], [`reason`] and [`fault`] (what a handler hands back, and the codes), [`card_numbers`] (masking), [`json`]
+//! (lenient reading), [`logging`], [`metrics`].
 
 pub mod answer;
 pub mod api;
@@ -40,6 +40,7 @@ pub mod contact_records;
 pub mod delivery;
 pub mod dispatch;
 pub mod end_call;
+pub mod fault;
 pub mod identity;
 pub mod json;
 pub mod keys;

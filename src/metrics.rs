@@ -15,8 +15,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Report, milliseconds};
+use crate::answer::{Line, Report, milliseconds};
 use crate::dispatch::Handler;
+use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// The namespace in CloudWatch.
@@ -33,43 +34,6 @@ const API_ATTEMPTS: &str = "api_attempts";
 
 /// How many lookups the cache answered, of those for which it was looked at.
 const CACHE_HITS: &str = "cache_hits";
-
-/// What goes wrong without showing in an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The cache was not read, so the API was asked.
-    CacheRead,
-    /// An answer was not put into the cache.
-    CacheWrite,
-    /// A save did not make the cache's entries void: the caller may be greeted with what was known before it.
-    CacheVoid,
-    /// The secret was not read. The last known key goes on being used, where there is one.
-    KeyRead,
-    /// A message that was not delivered comes again later or sooner than it should.
-    PutOff,
-    /// A setting can't be used, and its default is.
-    Setting,
-    /// The API had an end of this call before, and does not take what somebody has written since.
-    TextNotTaken,
-    /// A save was left to a contact record that will not be saved.
-    DeferredInVain,
-}
-
-impl Fault {
-    /// Its name, as metrics and logs write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CacheRead => "cache_read_failed",
-            Self::CacheWrite => "cache_write_failed",
-            Self::CacheVoid => "cache_void_failed",
-            Self::KeyRead => "key_read_failed",
-            Self::PutOff => "put_off_failed",
-            Self::Setting => "unusable_settings",
-            Self::TextNotTaken => "text_not_taken",
-            Self::DeferredInVain => "deferred_in_vain",
-        }
-    }
-}
 
 /// A batch as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +87,12 @@ impl Metrics {
             counted: Mutex::default(),
             is_warm: AtomicBool::default(),
         }
+    }
+
+    /// Counts what came of one lookup or save, and logs it.
+    pub fn record(&self, report: &Report, line: &Line<'_>) {
+        self.count(report);
+        report.log(line);
     }
 
     /// Counts what came of one lookup or save.

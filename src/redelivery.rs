@@ -14,8 +14,8 @@ use crate::batch;
 use crate::budget::SaveDeadlines;
 use crate::delivery;
 use crate::dispatch::Handler;
+use crate::fault::Fault;
 use crate::json::Object;
-use crate::metrics::Fault;
 use crate::outbox;
 use crate::reason::Reason;
 use crate::services::Services;
@@ -68,7 +68,7 @@ async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, 
                 // An operator has been told, and will be again by the alarm on the dead letters.
                 report.severity = Severity::Warn;
             }
-            report.record(&line, &services.metrics);
+            services.metrics.record(&report, &line);
             // At once, so that it gets to the dead letters soon.
             come_again_after(Duration::ZERO, message, services, deadline).await;
             return false;
@@ -82,7 +82,7 @@ async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, 
         report = Report { outcome: "queued", severity: Severity::Warn, ..report };
         come_again_after(outbox::wait_after(receives), message, services, deadline).await;
     }
-    report.record(&Line { contact_id: summary.contact_id, ..line }, &services.metrics);
+    services.metrics.record(&report, &Line { contact_id: summary.contact_id, ..line });
     is_delivered
 }
 

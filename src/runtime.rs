@@ -9,8 +9,9 @@ use tower::util::MapRequestLayer;
 
 use crate::app::{App, Invocation, Reply};
 use crate::config::Config;
+use crate::fault::Fault;
 use crate::logging;
-use crate::metrics::{Fault, Metrics};
+use crate::metrics::Metrics;
 use crate::services::Services;
 
 /// What Lambda sets for every function and its runtime library can't do without.

@@ -10,8 +10,9 @@ use crate::budget;
 use crate::cache::Cache;
 use crate::config::{Config, Threshold};
 use crate::connect::{Attributes, Contact, attribute_name, attribute_text};
+use crate::fault::Fault;
 use crate::identity;
-use crate::metrics::{Fault, Metrics};
+use crate::metrics::Metrics;
 use crate::reason::Reason;
 use crate::services::Services;
 use crate::sticky_calls::{

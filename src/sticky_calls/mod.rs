@@ -20,5 +20,5 @@ pub use access::{ApiKey, BaseUrl};
 pub use answers::{EndAnswer, OpenIntent, Recommendation, StartAnswer};
 pub use client::{Call, Client, Effort, Started};
 pub use error::Error;
-pub use guard::{Guard, Verdict};
+pub use guard::{Admission, Guard, Verdict};
 pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, StartRequest, Telco};
