@@ -2,6 +2,8 @@
 //! shown on a paused clock, in `src/sticky_calls/guard.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
 use stand_ins::events::{event, record, stream, with_contact, with_parameter};
@@ -108,6 +110,16 @@ async fn a_save_whose_outbox_fails_asks_an_api_that_is_down_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_save_with_little_time_whose_outbox_hangs_still_has_some_for_the_api() {
+    let aws = Aws::down(AwsFault::Hang).await;
+    let little = ("STICKY_CALLS_TIMEOUT_MS", "1000");
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_QUEUE, little]).await;
+    three_callers_meet(&mut stack, Fault::status(503)).await;
+    stack.api.fail_always(None);
+    assert_eq!(stack.invoke(&end_of_call(1)).await["save_status"], "saved");
+}
+
+#[tokio::test]
 async fn with_api_and_outbox_both_down_an_operator_is_told_what_both_said() {
     let aws = Aws::down(AwsFault::Refused("QueueDoesNotExist")).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_QUEUE]).await;
@@ -127,6 +139,15 @@ async fn a_message_of_the_outbox_is_delivered_regardless_and_shows_that_the_api_
     assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 1, "the one that holds no summary");
     assert_eq!(stack.api.ended().len(), 1);
     assert_eq!(stack.invoke(&call(4)).await["lookup_status"], "matched");
+}
+
+#[tokio::test]
+async fn an_api_that_answers_a_message_later_than_any_caller_waits_is_not_back() {
+    let mut stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
+    three_callers_meet(&mut stack, Fault::Delay(Duration::from_millis(900))).await;
+    stack.invoke(&event("outbox_messages")).await;
+    assert_eq!(stack.api.ended().len(), 1);
+    assert_eq!(stack.invoke(&call(4)).await["lookup_reason"], "circuit_open");
 }
 
 #[tokio::test]

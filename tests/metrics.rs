@@ -228,6 +228,23 @@ async fn words_that_come_after_the_call_was_saved_are_counted_as_lost() {
 }
 
 #[tokio::test]
+async fn a_summary_that_the_api_took_without_saying_so_is_not_counted_as_lost() {
+    let stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.api.fail_next(Fault::TakenThenReset);
+    let lines = of_events(stack, &[end_of_call(1)]).await;
+    assert_counted!(&lines[0], ["saved", "conflict"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_at_all_is_counted_as_failed() {
+    let mut batch = event("outbox_messages");
+    batch["Records"][0]["body"] = json!(7);
+    let line = of(&[SAVE], batch).await;
+    assert_counted!(&line, ["failed", "invalid_event", "received", "come_again"]);
+    assert_eq!(line["failed"], 2, "{line}");
+}
+
+#[tokio::test]
 async fn no_line_of_metrics_holds_who_called_or_what_was_said() {
     let lines = of_events(Stack::start(BOOTSTRAP, &[]).await, &[call(1), end_of_call(1)]).await;
     for line in lines {
