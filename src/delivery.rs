@@ -72,9 +72,7 @@ pub async fn to_api_or_outbox(summary: &Summary, services: &Services, deadlines:
     let Some(outbox) = &services.outbox else { return to_api(summary, services, deadlines).await };
     let mut delivery = ask_api(summary, services, deadlines, Asking::WhereItIsUp).await;
     if let Outcome::Failed(reason @ Reason::CircuitOpen) = delivery.outcome {
-        // Short, so that a queue that hangs leaves time for the API.
-        let soon = deadlines.api.min(Instant::now() + budget::OUTBOX);
-        if keep(outbox, summary, reason, services, soon).await.is_ok() {
+        if keep(outbox, summary, reason, services, soon(deadlines)).await.is_ok() {
             return Delivery { outcome: Outcome::Queued(reason), ..delivery };
         }
         delivery = to_api(summary, services, deadlines).await;
@@ -101,12 +99,21 @@ async fn keep(
     join(outbox.keep(summary, reason, deadline), void_cache(summary, None, services, deadline)).await.0
 }
 
+/// Until when the outbox is waited for where it goes first: short, and half of the API's time at most, so that a queue that
+/// hangs leaves some for the API. Where the API has none left, the outbox has the rest.
+fn soon(deadlines: SaveDeadlines) -> Instant {
+    let now = Instant::now();
+    if deadlines.api <= now {
+        return deadlines.all;
+    }
+    now + budget::OUTBOX.min((deadlines.api - now) / 2)
+}
+
 /// Leaves the API's one end of this call to what an agent may still be writing: the outbox delivers the summary later, and
 /// where something has been saved by then the API does not take it. Without an outbox it is delivered now.
 pub async fn after_the_wrap_up(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
     if let Some(outbox) = &services.outbox
-        // Short, so that a queue that hangs leaves time for the API.
-        && outbox.keep_until_wrapped_up(summary, deadlines.api.min(Instant::now() + budget::OUTBOX)).await.is_ok()
+        && outbox.keep_until_wrapped_up(summary, soon(deadlines)).await.is_ok()
     {
         return Delivery { outcome: Outcome::Deferred, effort: None, detail: None };
     }
