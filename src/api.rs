@@ -1,5 +1,7 @@
 //! The Sticky Calls API as the handlers ask it: the client, with the key of the moment, behind the guard.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::keys::Keys;
@@ -14,12 +16,15 @@ pub struct Api {
     pub keys: Keys,
     /// `None` where it is switched off.
     guard: Option<Guard>,
+    /// How long a caller waits. Batches wait longer.
+    patience: Duration,
 }
 
 impl Api {
-    /// Asks with `client`, and with the key that `keys` gives; with a `guard`, not while the API is down.
-    pub fn new(client: Client, keys: Keys, guard: Option<Guard>) -> Self {
-        Self { client, keys, guard }
+    /// Asks with `client`, and with the key that `keys` gives; with a `guard`, not while the API is down, which
+    /// it is too where it takes longer than `patience`.
+    pub fn new(client: Client, keys: Keys, guard: Option<Guard>, patience: Duration) -> Self {
+        Self { client, keys, guard, patience }
     }
 
     /// Opens the connection that the first call will use, before `deadline`.
@@ -41,7 +46,7 @@ impl Api {
     pub async fn end_call_regardless(&self, request: &EndRequest, deadline: Instant) -> Call<EndAnswer> {
         let call = self.ask(deadline, async |key| self.client.end_call(request, key, deadline).await).await;
         // That it failed tells little: what is sent again has failed before, and the fault may be its own.
-        if let (Some(guard), Verdict::Up) = (&self.guard, verdict(&call)) {
+        if let (Some(guard), Verdict::Up) = (&self.guard, self.verdict(&call)) {
             guard.is_up();
         }
         call
@@ -54,7 +59,7 @@ impl Api {
             return Call { result: Err(Error::CircuitOpen), effort: Effort::default() };
         };
         let call = ask.await;
-        admission.learn(verdict(&call));
+        admission.learn(self.verdict(&call));
         call
     }
 
@@ -73,13 +78,15 @@ impl Api {
         let call = ask(&key).await;
         Call { effort: refused.effort + call.effort, ..call }
     }
-}
 
-/// What a call tells of the API's health. One without an attempt, for want of time or of a key, tells nothing.
-fn verdict<T>(call: &Call<T>) -> Verdict {
-    match &call.result {
-        _ if call.effort.attempts == 0 => Verdict::Unknown,
-        Err(error) if error.is_an_outage() => Verdict::Down,
-        _ => Verdict::Up,
+    /// What a call tells of the API's health. One without an attempt, for want of time or of a key, tells nothing; nor does
+    /// an answer for which no caller would have waited.
+    fn verdict<T>(&self, call: &Call<T>) -> Verdict {
+        match &call.result {
+            _ if call.effort.attempts == 0 => Verdict::Unknown,
+            Err(error) if error.is_an_outage() => Verdict::Down,
+            _ if call.effort.latency > self.patience => Verdict::Unknown,
+            _ => Verdict::Up,
+        }
     }
 }

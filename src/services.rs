@@ -80,5 +80,5 @@ fn api(config: &Config, aws: Option<&Clients>, metrics: &Arc<Metrics>) -> Option
     let client = Client::new(&access.url)
         .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))
         .ok()?;
-    Some(Api::new(client, keys, config.guard.then(Guard::default)))
+    Some(Api::new(client, keys, config.guard.then(Guard::default), config.timeout))
 }

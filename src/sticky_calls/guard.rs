@@ -21,11 +21,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What a call told of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It answered, if only to refuse.
+    /// It answered while a caller would still have waited, if only to refuse.
     Up,
     /// It did not answer in time, could not be reached, or failed itself.
     Down,
-    /// Nothing: it was not asked.
+    /// Nothing: it was not asked, or its answer came later than a caller waits.
     Unknown,
 }
 
