@@ -60,7 +60,9 @@ impl Delivery {
             Outcome::Deferred => ("deferred", None, Severity::Info),
             Outcome::Failed(reason) => ("failed", Some(reason), Severity::Error),
         };
-        let text_is_lost = self.outcome == Outcome::SavedBefore && summary.holds_text();
+        // After a first try the text that the API has may be this very one: the answer got lost.
+        let tried_before = self.effort.is_some_and(|effort| effort.attempts > 1);
+        let text_is_lost = self.outcome == Outcome::SavedBefore && summary.holds_text() && !tried_before;
         let fault = text_is_lost.then_some(Fault::TextNotTaken);
         Report { effort: self.effort, fault, detail: self.detail, ..Report::new(outcome, reason, severity) }
     }
