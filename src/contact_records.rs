@@ -53,7 +53,7 @@ pub async fn handle(
 ) -> KinesisEventResponse {
     let calls = calls(records, services, request_id, Timestamp::now());
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-    let not_done = batch::not_done(calls.into_values(), deadline, async |call| {
+    let save = async |call: &Call| {
         // An API that hangs must not use up the time that the outbox needs for all the others.
         let deadlines = SaveDeadlines { api: half.min(Instant::now() + PATIENCE), all: deadline };
         let summary = &call.fullest.summary;
@@ -64,7 +64,11 @@ pub async fn handle(
         let is_safe = delivery.is_safe();
         services.metrics.record(&delivery.report(summary), &call.fullest.line(request_id));
         is_safe
-    });
+    };
+    let tell = |call: &Call, reason| {
+        Report::failed(reason, batch::GIVEN_UP.to_owned()).record(&call.fullest.line(request_id), &services.metrics);
+    };
+    let not_done = batch::not_done(calls.into_values(), deadline, save, tell);
     let mut answer = KinesisEventResponse::default();
     answer.set_failures(not_done.await.into_iter().flat_map(|call| call.sequence_numbers));
     answer

@@ -33,11 +33,20 @@ pub async fn handle(
     request_id: &str,
     deadline: Instant,
 ) -> SqsBatchResponse {
-    let not_done =
-        batch::not_done(records.iter().copied(), deadline, async |record| match serde_json::from_str(record.get()) {
-            Ok(message) => redeliver(&message, services, request_id, deadline).await,
-            Err(_) => false,
-        });
+    let line = || Line::about_a_summary(Handler::Redelivery, request_id);
+    let deliver = async |record: &&RawValue| match serde_json::from_str(record.get()) {
+        Ok(message) => redeliver(&message, services, line(), deadline).await,
+        Err(_) => {
+            let report = Report::failed(Reason::InvalidEvent, "no message of a queue".to_owned());
+            report.record(&line(), &services.metrics);
+            false
+        }
+    };
+    let tell = |_: &&RawValue, reason| {
+        let report = Report { outcome: "queued", ..Report::failed(reason, batch::GIVEN_UP.to_owned()) };
+        report.record(&line(), &services.metrics);
+    };
+    let not_done = batch::not_done(records.iter().copied(), deadline, deliver, tell);
     let mut answer = SqsBatchResponse::default();
     answer.set_failures(not_done.await.into_iter().map(message_id));
     answer
@@ -57,9 +66,9 @@ fn message_id(record: &RawValue) -> String {
 }
 
 /// Whether a message may be deleted: the API has what it holds.
-async fn redeliver(message: &SqsMessage, services: &Services, request_id: &str, deadline: Instant) -> bool {
+async fn redeliver(message: &SqsMessage, services: &Services, line: Line<'_>, deadline: Instant) -> bool {
     let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    let line = Line { receives: Some(receives), ..Line::about_a_summary(Handler::Redelivery, request_id) };
+    let line = Line { receives: Some(receives), ..line };
     let summary = match outbox::read(message.body.as_deref().unwrap_or_default()) {
         Ok(summary) => summary,
         Err(why) => {
