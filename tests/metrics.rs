@@ -236,6 +236,22 @@ async fn a_summary_that_the_api_took_without_saying_so_is_not_counted_as_lost() 
 }
 
 #[tokio::test]
+async fn a_message_that_the_api_had_taken_in_secret_is_not_counted_as_lost_and_one_that_it_had_refused_is() {
+    for (queued_for, is_lost) in [("timeout", false), ("server_error", false), ("quota_exhausted", true)] {
+        let mut batch = event("outbox_messages");
+        let message = batch["Records"][0].take();
+        let body = message["body"].as_str().unwrap().replace("server_error", queued_for);
+        batch["Records"] = json!([message]);
+        batch["Records"][0]["body"] = json!(body);
+        let lines = of_events(Stack::start(BOOTSTRAP, &[SAVE]).await, &[batch.clone(), batch]).await;
+        match is_lost {
+            true => assert_counted!(&lines[1], ["saved", "conflict", "text_not_taken", "received"]),
+            false => assert_counted!(&lines[1], ["saved", "conflict", "received"]),
+        };
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_is_none_at_all_is_counted_as_failed() {
     let mut batch = event("outbox_messages");
     batch["Records"][0]["body"] = json!(7);
