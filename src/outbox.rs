@@ -43,6 +43,15 @@ struct Message {
     request: EndRequest,
 }
 
+/// What a message holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// The summary.
+    pub summary: Summary,
+    /// Why the API had not taken it; `None` where that is not known, or the API had not been asked.
+    pub reason: Option<Reason>,
+}
+
 /// A message that holds no summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
@@ -135,7 +144,7 @@ fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<Str
 /// # Errors
 ///
 /// Where it holds no summary, and why.
-pub fn read(body: &str) -> Result<Summary, Unreadable> {
+pub fn read(body: &str) -> Result<Kept, Unreadable> {
     let version = Object::parse(body).and_then(|message| message.number("version")).ok_or(Unreadable::NoMessage)?;
     if version != VERSION {
         return Err(Unreadable::UnknownVersion);
@@ -143,7 +152,7 @@ pub fn read(body: &str) -> Result<Summary, Unreadable> {
     let message: Message = serde_json::from_str(body).map_err(|_| Unreadable::Malformed)?;
     // It is logged, and others than this program can write to the queue.
     let contact_id = message.contact_id.filter(|id| is_contact_id(id));
-    Ok(Summary { contact_id, request: message.request })
+    Ok(Kept { summary: Summary { contact_id, request: message.request }, reason: Reason::parse(&message.reason) })
 }
 
 #[cfg(test)]
@@ -186,14 +195,14 @@ mod tests {
             },
         });
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
-        assert_eq!(read(&body), Ok(summary()));
+        assert_eq!(read(&body), Ok(Kept { summary: summary(), reason: Some(Reason::ServerError) }));
     }
 
     #[test]
     fn a_contact_id_that_is_none_does_not_get_into_the_log() {
         let written = Summary { contact_id: Some("+12025550101".to_owned()), ..summary() };
         let body = write(&written, "timeout", Timestamp::now()).unwrap();
-        assert_eq!(read(&body), Ok(Summary { contact_id: None, ..summary() }));
+        assert_eq!(read(&body).unwrap().summary, Summary { contact_id: None, ..summary() });
     }
 
     #[test]
@@ -227,7 +236,8 @@ mod tests {
         fn any_summary_comes_out_of_the_outbox_as_it_went_in(texts in prop::collection::btree_map(any::<String>(), any::<String>(), 0..5)) {
             let mut summary = summary();
             summary.request.variables = texts;
-            prop_assert_eq!(read(&write(&summary, DEFERRED, Timestamp::now()).unwrap()), Ok(summary));
+            let body = write(&summary, DEFERRED, Timestamp::now()).unwrap();
+            prop_assert_eq!(read(&body), Ok(Kept { summary, reason: None }));
         }
     }
 }

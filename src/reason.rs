@@ -93,6 +93,11 @@ impl Reason {
         }
     }
 
+    /// Whether the API may have taken a save all the same: it was sent, and what became of it was not heard.
+    pub fn leaves_it_open(self) -> bool {
+        matches!(self, Self::Timeout | Self::Network | Self::ServerError | Self::InvalidResponse | Self::Internal)
+    }
+
     /// Whether the cause stays until an operator does something about it: these are logged as errors.
     pub fn needs_an_operator(self) -> bool {
         matches!(self, Self::Misconfigured | Self::Unauthorized | Self::QuotaExhausted | Self::Internal)

@@ -16,7 +16,7 @@ use crate::delivery;
 use crate::dispatch::Handler;
 use crate::fault::Fault;
 use crate::json::Object;
-use crate::outbox;
+use crate::outbox::{self, Kept};
 use crate::reason::Reason;
 use crate::services::Services;
 
@@ -69,8 +69,8 @@ fn message_id(record: &RawValue) -> String {
 async fn redeliver(message: &SqsMessage, services: &Services, line: Line<'_>, deadline: Instant) -> bool {
     let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
     let line = Line { receives: Some(receives), ..line };
-    let summary = match outbox::read(message.body.as_deref().unwrap_or_default()) {
-        Ok(summary) => summary,
+    let Kept { summary, reason } = match outbox::read(message.body.as_deref().unwrap_or_default()) {
+        Ok(kept) => kept,
         Err(why) => {
             let mut report = Report::failed(Reason::InvalidEvent, why.to_string());
             if receives > 1 {
@@ -86,6 +86,10 @@ async fn redeliver(message: &SqsMessage, services: &Services, line: Line<'_>, de
     let delivery = delivery::to_api(&summary, services, deadlines(deadline)).await;
     let is_delivered = delivery.is_safe();
     let mut report = delivery.report(&summary);
+    if reason.is_some_and(Reason::leaves_it_open) {
+        // That the API has an end of this call says nothing: it may be this very one.
+        report.fault = None;
+    }
     if !is_delivered {
         // Nothing is lost: it comes again, and after the last time an alarm tells of it.
         report = Report { outcome: "queued", severity: Severity::Warn, ..report };
