@@ -94,6 +94,7 @@ async fn a_save_without_an_outbox_asks_an_api_that_is_down_all_the_same() {
     assert_eq!(stack.invoke(&call(4)).await["lookup_reason"], "circuit_open");
     assert_eq!(stack.invoke(&end_of_call(2)).await["save_status"], "saved");
     assert_eq!(stack.invoke(&call(5)).await["lookup_status"], "matched", "the save has shown that the API is back");
+    assert_eq!(lines(&stack.function.stop().await, "the API is back").len(), 1);
 }
 
 #[tokio::test]

@@ -228,6 +228,13 @@ async fn words_that_come_after_the_call_was_saved_are_counted_as_lost() {
 }
 
 #[tokio::test]
+async fn a_save_without_words_that_comes_again_has_lost_none() {
+    let wordless = with_parameter(call(1), "action", "save");
+    let lines = of_events(Stack::start(BOOTSTRAP, &[]).await, &[wordless.clone(), wordless]).await;
+    assert_counted!(&lines[1], ["saved", "conflict"]);
+}
+
+#[tokio::test]
 async fn a_summary_that_the_api_took_without_saying_so_is_not_counted_as_lost() {
     let stack = Stack::start(BOOTSTRAP, &[]).await;
     stack.api.fail_next(Fault::TakenThenReset);

@@ -241,6 +241,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_is_not_the_probe_does_not_give_its_place_away() {
+        let guard = Guard::default();
+        let (late, later) = (guard.admit().unwrap(), guard.admit().unwrap());
+        for _ in 0..FAILURES {
+            call(&guard, Verdict::Down);
+        }
+        pass(5).await;
+        let probe = guard.admit().unwrap();
+        drop(late);
+        later.learn(Verdict::Unknown);
+        assert!(guard.admit().is_none());
+        drop(probe);
+        assert!(guard.admit().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_to_whoever_asked_all_the_same_ends_the_pause() {
         let guard = paused();
         guard.is_up();
