@@ -47,7 +47,7 @@ impl Api {
         let call = self.ask(deadline, async |key| self.client.end_call(request, key, deadline).await).await;
         // That it failed tells little: what is sent again has failed before, and the fault may be its own.
         if let (Some(guard), Verdict::Up) = (&self.guard, self.verdict(&call)) {
-            guard.is_up();
+            guard.answered();
         }
         call
     }

@@ -51,7 +51,7 @@ impl App {
         Self { services }
     }
 
-    /// Answers one event, whatever it holds, in time and without an error; logs one line about it.
+    /// Answers one event, whatever it holds, in time and without an error; logs one line about it and writes one of metrics.
     pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Reply {
         // The guards inside look after the handlers; this looks after everything around them. Should even the simplest
         // fallback panic, an empty object is still an answer that Connect takes.

@@ -7,19 +7,19 @@
 //! An invocation walks through the modules in this order:
 //!
 //! - [`runtime`]: process start; the Lambda Runtime API on one side, [`app`] on the other
-//! - [`app`]: one invocation: the budget, the panic guard, the log line
+//! - [`app`]: one invocation: the budget, what catches a panic, the lines of log and metrics
 //! - [`dispatch`]: which handler an event reaches
 //! - [`start_call`], [`end_call`]: a flow's two handlers; the only place where Connect's terms become the API's and back
 //! - [`contact_records`], [`redelivery`]: the handlers of batches, of a stream and of the outbox's queue
 //! - [`identity`]: the identity hints that all of them send
 //! - [`summary`], [`delivery`]: what a call leaves, and its way to the API, else to the [`outbox`]
-//! - [`api`], [`keys`]: the API, asked with the key of the moment
+//! - [`api`], [`keys`]: the API, asked with the key of the moment and not while it is down
 //! - [`cache`]: answers that are kept for a caller who rings back
 //!
 //! Three worlds are at the edges, and none of them knows another:
 //!
 //! - [`connect`]: Amazon Connect: the contact in an event or a record, the attributes in an answer
-//! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection
+//! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection, guard
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager
 //!
 //! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`budget`] (time), [`batch`],

@@ -83,14 +83,14 @@ impl Guard {
     }
 
     /// The API answered, however it came to be asked.
-    pub fn is_up(&self) {
+    pub fn answered(&self) {
         let was = std::mem::take(&mut *self.lock());
         if was.pause.is_some() {
             tracing::info!("the API is back");
         }
     }
 
-    fn is_down(&self, told_by_a_probe: bool) {
+    fn failed(&self, told_by_a_probe: bool) {
         let mut state = self.lock();
         state.failures = state.failures.saturating_add(1);
         let length = match &state.pause {
@@ -126,8 +126,8 @@ impl Admission<'_> {
     /// Learns from the call.
     pub fn learn(self, verdict: Verdict) {
         match verdict {
-            Verdict::Up => self.guard.is_up(),
-            Verdict::Down => self.guard.is_down(self.is_probe),
+            Verdict::Up => self.guard.answered(),
+            Verdict::Down => self.guard.failed(self.is_probe),
             Verdict::Unknown => {}
         }
     }
@@ -259,7 +259,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_to_whoever_asked_all_the_same_ends_the_pause() {
         let guard = paused();
-        guard.is_up();
+        guard.answered();
         assert!(call(&guard, Verdict::Down) && call(&guard, Verdict::Up));
     }
 
