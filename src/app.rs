@@ -154,9 +154,16 @@ impl App {
 
     /// The answer after a panic outside of the handlers: a flow goes on, and a batch comes again as a whole.
     fn last_resort(&self, payload: &str, request_id: &str) -> Reply {
+        let (handler, batch, reply) = self.last_answer(payload);
+        self.services.metrics.write(handler, request_id, Duration::ZERO, batch);
+        reply
+    }
+
+    /// That answer, counted, and what its line of metrics says it was.
+    fn last_answer(&self, payload: &str) -> (Handler, Option<Batch>, Reply) {
         let metrics = &self.services.metrics;
         let all = |records: &[_]| Some(Batch { received: records.len(), come_again: records.len() });
-        let (handler, batch, reply) = match route(payload, self.services.config.action) {
+        match route(payload, self.services.config.action) {
             Route::Flow(action, _) | Route::Unknown(action) => {
                 let answer = self.fallback(action, None, Reason::Internal, Timestamp::now());
                 metrics.count(&answer.report);
@@ -170,9 +177,7 @@ impl App {
                 metrics.count_panic();
                 (Handler::ContactRecords, all(&records), Reply::ContactRecords(contact_records::all_of_it(&records)))
             }
-        };
-        metrics.write(handler, request_id, Duration::ZERO, batch);
-        reply
+        }
     }
 }
 
@@ -188,7 +193,7 @@ async fn guard(deadline: Instant, work: impl Future<Output = Answer>, fallback: 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::config::Config;
@@ -230,12 +235,21 @@ mod tests {
     #[test]
     fn after_a_bug_around_the_handlers_a_flow_goes_on_and_a_batch_comes_again_as_a_whole() {
         let app = App::new(Services::new(Config::read(|_| None).0, Metrics::new(|_| None)));
-        let last_resort = |payload: &str| serde_json::to_value(app.last_resort(payload, "")).unwrap();
-        assert_eq!(last_resort(r#"{"Details":{"ContactData":{}}}"#)["lookup_reason"], "internal");
+        let last_resort = |payload: &str| {
+            let (handler, batch, reply) = app.last_answer(payload);
+            let line = app.services.metrics.line(handler, "", Duration::ZERO, batch, Timestamp::now());
+            let line: Value = serde_json::from_str(&line).unwrap();
+            let counted = ["internal", "needs_operator", "received", "come_again"].map(|name| line[name].as_u64());
+            (serde_json::to_value(reply).unwrap(), line["Handler"].clone(), counted)
+        };
+        let (reply, handler, counted) = last_resort(r#"{"Details":{"ContactData":{}}}"#);
+        assert_eq!((&reply["lookup_reason"], handler), (&json!("internal"), json!("start_call")));
+        assert_eq!(counted, [Some(1), Some(1), None, None]);
         let messages = r#"{"Records":[{"eventSource":"aws:sqs","messageId":"m1"},{"eventSource":"aws:sqs"}]}"#;
         let all = json!({"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": ""}]});
-        assert_eq!(last_resort(messages), all);
+        assert_eq!(last_resort(messages), (all, json!("redelivery"), [1, 1, 2, 2].map(Some)));
         let records = r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"7"}}]}"#;
-        assert_eq!(last_resort(records), json!({"batchItemFailures": [{"itemIdentifier": "7"}]}));
+        let all = json!({"batchItemFailures": [{"itemIdentifier": "7"}]});
+        assert_eq!(last_resort(records), (all, json!("contact_records"), [1, 1, 1, 1].map(Some)));
     }
 }

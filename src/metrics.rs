@@ -133,7 +133,8 @@ impl Metrics {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     }
 
-    fn line(
+    /// The line, as of `now`.
+    pub(crate) fn line(
         &self,
         handler: Handler,
         request_id: &str,
