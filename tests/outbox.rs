@@ -128,6 +128,7 @@ async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_agai
     let unreadable = lines(&log, "summary").into_iter().filter(|line| line["reason"] == "invalid_event");
     let levels: Vec<_> = unreadable.map(|line| line["level"].clone()).collect();
     assert_eq!(levels, ["ERROR", "ERROR", "ERROR", "WARN"], "told once, though it comes again: {log}");
+    assert!(lines(&log, "batch").iter().all(|line| line["level"] == "WARN"), "{log}");
 }
 
 #[tokio::test]
