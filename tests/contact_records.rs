@@ -249,11 +249,15 @@ async fn a_save_without_text_is_left_to_the_record_and_one_with_text_is_not() {
 #[tokio::test]
 async fn a_deferral_whose_record_will_not_be_saved_is_logged_louder() {
     let by_parameter = with_parameter(with_attribute(event("new_caller"), "customer_ref", ""), "customer_ref", JANE);
-    for (variables, level) in [(vec![SAVE, DEFER], "WARN"), (vec![SAVE, DEFER, ALL_RECORDS], "INFO")] {
+    let in_vain = json!("deferred_in_vain");
+    for (variables, level, fault) in
+        [(vec![SAVE, DEFER], "WARN", Some(&in_vain)), (vec![SAVE, DEFER, ALL_RECORDS], "INFO", None)]
+    {
         let mut stack = Stack::start(BOOTSTRAP, &variables).await;
         assert_eq!(stack.invoke(&by_parameter).await["save_status"], "deferred");
         let log = stack.function.stop().await;
-        assert_eq!(lines(&log, "answered")[0]["level"], level);
+        let line = lines(&log, "answered").remove(0);
+        assert_eq!((&line["level"], line.get("fault")), (&json!(level), fault));
     }
 }
 

@@ -9,7 +9,7 @@ use stand_ins::aws::{Aws, AwsFault};
 use stand_ins::events::{event, record, stream, with_attribute, with_contact, with_parameter};
 use stand_ins::log::metrics;
 use stand_ins::stack::Stack;
-use stand_ins::sticky_calls::Fault;
+use stand_ins::sticky_calls::{Fault, KEY};
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 const JANE: &str = "00000000-0000-4000-8000-000000000001";
@@ -78,6 +78,7 @@ async fn a_caller_who_is_known_or_new_is_counted_as_such() {
     let line = assert_counted!(of(&[], call(1)).await, ["matched"]);
     assert_eq!((&line["FunctionName"], &line["Handler"]), (&json!("sticky-connect"), &json!("start_call")));
     assert_eq!((&line["api_attempts"], line["api_ms"].as_array().unwrap().len()), (&json!(1), 1));
+    assert_eq!(line.get("cache_hits"), None, "no cache was looked at");
     assert!((1_250..=2_500).contains(&line["remaining_ms"].as_u64().unwrap()), "{line}");
     let by_number = with_parameter(call(1), "customer_id", "");
     assert_counted!(of(&[], by_number).await, ["unconfirmed"]);
@@ -276,6 +277,22 @@ async fn no_line_of_metrics_holds_who_called_or_what_was_said() {
         let other: Vec<_> = values.filter(|value| !known.contains(value) && !value.starts_with("request-")).collect();
         assert_eq!(other, [line["timestamp"].as_str().unwrap()], "{line}");
     }
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for Secrets Manager, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_a_caller_whose_call_met_the_rotation_of_the_key_is_counted_with_both_attempts() {
+    let aws = Aws::start().await;
+    let arn = aws.create_secret(KEY).await;
+    let key = [("STICKY_CALLS_API_KEY", ""), ("STICKY_CALLS_API_KEY_SECRET_ARN", arn.as_str())];
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &key).await;
+    stack.invoke(&call(1)).await;
+    aws.rotate_secret(&arn, "sk_test_another").await;
+    stack.api.change_key("sk_test_another");
+    stack.invoke(&call(2)).await;
+    let lines = metrics(&stack.function.stop().await);
+    assert_counted!(&lines[1], ["matched"]);
+    assert_eq!((&lines[1]["api_attempts"], lines[1]["api_ms"].as_array().unwrap().len()), (&json!(2), 1));
 }
 
 #[tokio::test]
