@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault};
 use stand_ins::events::{event, record, stream, with_attribute, with_contact, with_parameter};
-use stand_ins::log::metrics;
+use stand_ins::log::{lines, metrics};
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::{Fault, KEY};
 
@@ -307,7 +307,9 @@ async fn moto_what_waits_in_the_outbox_and_who_is_answered_from_the_cache_is_cou
     stack.invoke(&call(2)).await;
     stack.api.fail_always(Some(Fault::status(402)));
     stack.invoke(&end_of_call(2)).await;
-    let lines = metrics(&stack.function.stop().await);
+    let log = stack.function.stop().await;
+    assert_eq!(lines(&log, "answered")[2]["level"], "ERROR", "it waits until an operator does something: {log}");
+    let lines = metrics(&log);
     assert_eq!((&lines[0]["cache_hits"], &lines[0]["matched"]), (&json!(0), &json!(1)));
     assert_counted!(&lines[1], ["matched", "cache_hits"]);
     assert_counted!(&lines[2], ["queued", "quota_exhausted", "needs_operator"]);
