@@ -66,7 +66,8 @@ pub async fn handle(
         is_safe
     };
     let tell = |call: &Call, reason| {
-        Report::failed(reason, batch::GIVEN_UP.to_owned()).record(&call.fullest.line(request_id), &services.metrics);
+        let report = Report::failed(reason, batch::GIVEN_UP.to_owned());
+        services.metrics.record(&report, &call.fullest.line(request_id));
     };
     let not_done = batch::not_done(calls.into_values(), deadline, save, tell);
     let mut answer = KinesisEventResponse::default();

@@ -38,13 +38,13 @@ pub async fn handle(
         Ok(message) => redeliver(&message, services, line(), deadline).await,
         Err(_) => {
             let report = Report::failed(Reason::InvalidEvent, "no message of a queue".to_owned());
-            report.record(&line(), &services.metrics);
+            services.metrics.record(&report, &line());
             false
         }
     };
     let tell = |_: &&RawValue, reason| {
         let report = Report { outcome: "queued", ..Report::failed(reason, batch::GIVEN_UP.to_owned()) };
-        report.record(&line(), &services.metrics);
+        services.metrics.record(&report, &line());
     };
     let not_done = batch::not_done(records.iter().copied(), deadline, deliver, tell);
     let mut answer = SqsBatchResponse::default();
