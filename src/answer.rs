@@ -76,6 +76,11 @@ impl Report {
         Self { detail: Some(detail), ..Self::new("failed", Some(reason), Severity::Error) }
     }
 
+    /// What the call to the API took, where one was made.
+    pub fn asked(&self) -> Option<Effort> {
+        self.effort.filter(|effort| effort.attempts > 0)
+    }
+
     /// Logs one line.
     pub fn log(&self, line: &Line<'_>) {
         macro_rules! at {
@@ -89,8 +94,8 @@ impl Report {
                     fault = self.fault.map(Fault::name),
                     detail = self.detail,
                     source = Some(self.source).filter(|source| !source.is_empty()),
-                    attempts = self.effort.map_or(0, |effort| effort.attempts),
-                    api_ms = self.effort.map(|effort| milliseconds(effort.latency)),
+                    attempts = self.asked().map_or(0, |effort| effort.attempts),
+                    api_ms = self.asked().map(|effort| milliseconds(effort.latency)),
                     receives = line.receives,
                     total_ms = line.total.map(milliseconds),
                     caller_ends_in = line.caller_ends_in,

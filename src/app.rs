@@ -53,7 +53,7 @@ impl App {
 
     /// Answers one event, whatever it holds, in time and without an error; logs one line about it and writes one of metrics.
     pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Reply {
-        // The guards inside look after the handlers; this looks after everything around them. Should even the simplest
+        // The handlers are looked after inside; this looks after everything around them. Should even the simplest
         // fallback panic, an empty object is still an answer that Connect takes.
         let answer = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;
         answer.unwrap_or_else(|_panic| {
@@ -66,22 +66,22 @@ impl App {
         let arrived = Instant::now();
         let lambda_leaves = time_left(invocation.deadline_ms, SystemTime::now());
         let request_id = invocation.request_id;
-        let flow = || Budget::of_a_flow(arrived, self.services.config.timeout, lambda_leaves);
-        let batch = || Budget::of_a_batch(arrived, lambda_leaves);
-        match route(payload, self.services.config.action) {
+        let of_a_flow = || Budget::of_a_flow(arrived, self.services.config.timeout, lambda_leaves);
+        let of_a_batch = || Budget::of_a_batch(arrived, lambda_leaves);
+        match route(payload, self.services.config.action, &self.services.metrics) {
             Route::Flow(action, contact) => {
-                Reply::Flow(self.answer_flow(action, Some(&contact), request_id, flow()).await)
+                Reply::Flow(self.answer_flow(action, Some(&contact), request_id, of_a_flow()).await)
             }
-            Route::Unknown(action) => Reply::Flow(self.answer_flow(action, None, request_id, flow()).await),
+            Route::Unknown(action) => Reply::Flow(self.answer_flow(action, None, request_id, of_a_flow()).await),
             Route::Redelivery(records) => {
-                let budget = batch();
+                let budget = of_a_batch();
                 let answer = redelivery::handle(&records, &self.services, request_id, budget.deadline()).await;
                 let batch = Batch { received: records.len(), come_again: answer.batch_item_failures.len() };
                 self.record_batch(Handler::Redelivery, request_id, batch, &budget);
                 Reply::Redelivery(answer)
             }
             Route::ContactRecords(records) => {
-                let budget = batch();
+                let budget = of_a_batch();
                 let answer = contact_records::handle(&records, &self.services, request_id, budget.deadline()).await;
                 let batch = Batch { received: records.len(), come_again: answer.batch_item_failures.len() };
                 self.record_batch(Handler::ContactRecords, request_id, batch, &budget);
@@ -99,7 +99,7 @@ impl App {
     ) -> Attributes {
         let now = Timestamp::now();
         let work = self.handle(action, contact, budget.deadline(), now);
-        let answer = guard(budget.deadline(), work, |reason| {
+        let answer = in_time(budget.deadline(), work, |reason| {
             // What made the handler panic may do so again here.
             catch_unwind(AssertUnwindSafe(|| self.fallback(action, contact, reason, now)))
                 .unwrap_or_else(|_panic| self.fallback(action, None, reason, now))
@@ -163,7 +163,7 @@ impl App {
     fn last_answer(&self, payload: &str) -> (Handler, Option<Batch>, Reply) {
         let metrics = &self.services.metrics;
         let all = |records: &[_]| Some(Batch { received: records.len(), come_again: records.len() });
-        match route(payload, self.services.config.action) {
+        match route(payload, self.services.config.action, &self.services.metrics) {
             Route::Flow(action, _) | Route::Unknown(action) => {
                 let answer = self.fallback(action, None, Reason::Internal, Timestamp::now());
                 metrics.count(&answer.report);
@@ -183,7 +183,7 @@ impl App {
 
 /// Runs `work`, which is to be done by `deadline`, so that there is an answer a moment later even where it hangs, and an
 /// answer where it panics.
-async fn guard(deadline: Instant, work: impl Future<Output = Answer>, fallback: impl Fn(Reason) -> Answer) -> Answer {
+async fn in_time(deadline: Instant, work: impl Future<Output = Answer>, fallback: impl Fn(Reason) -> Answer) -> Answer {
     match timeout_at(deadline + budget::GRACE, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_panic)) => fallback(Reason::Internal),
@@ -214,21 +214,21 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
             panic!("a bug")
         };
-        assert_eq!(guard(in_one_second(), before_waiting, fallback).await.report.reason, Some(Reason::Internal));
-        assert_eq!(guard(in_one_second(), after_waiting, fallback).await.report.reason, Some(Reason::Internal));
+        assert_eq!(in_time(in_one_second(), before_waiting, fallback).await.report.reason, Some(Reason::Internal));
+        assert_eq!(in_time(in_one_second(), after_waiting, fallback).await.report.reason, Some(Reason::Internal));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_hangs_gives_the_flow_its_fallback_at_the_deadline() {
         let began = Instant::now();
-        let answer = guard(in_one_second(), std::future::pending(), fallback).await;
+        let answer = in_time(in_one_second(), std::future::pending(), fallback).await;
         assert_eq!(answer.report.reason, Some(Reason::Timeout));
         assert_eq!(began.elapsed(), Duration::from_millis(1_020));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_is_done_at_once_is_heard_even_where_no_time_is_left() {
-        let answer = guard(Instant::now(), async { fallback(Reason::NoIdentity) }, fallback).await;
+        let answer = in_time(Instant::now(), async { fallback(Reason::NoIdentity) }, fallback).await;
         assert_eq!(answer.report.reason, Some(Reason::NoIdentity));
     }
 

@@ -22,6 +22,7 @@ use crate::connect::ContactRecord;
 use crate::delivery;
 use crate::dispatch::Handler;
 use crate::end_call::{self, Source};
+use crate::fault::Fault;
 use crate::identity;
 use crate::json::Object;
 use crate::reason::Reason;
@@ -122,7 +123,14 @@ fn calls(records: &[&RawValue], services: &Services, request_id: &str, now: Time
     let mut saved_by_a_flow = Vec::new();
     for record in records {
         let text = text(record).unwrap_or_default();
-        let Some(contact_record) = ContactRecord::parse(&text) else { continue };
+        let Some(contact_record) = ContactRecord::parse(&text) else {
+            if Object::parse(&text).is_none() {
+                let (sequence_number, fault) = (sequence_number(record), Fault::Record);
+                services.metrics.count_fault(fault);
+                tracing::warn!(request_id, sequence_number, fault = fault.name(), "a record could not be read");
+            }
+            continue;
+        };
         if is_saved_by_a_flow(&contact_record) {
             saved_by_a_flow.extend(contact_record.contact().call_id());
         } else if let Some(entry) = entry(&contact_record, services, request_id, now) {
@@ -142,28 +150,40 @@ fn calls(records: &[&RawValue], services: &Services, request_id: &str, now: Time
 
 /// What a record says, where it is to be saved.
 fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now: Timestamp) -> Option<Entry> {
-    let config = &services.config;
-    if !is_a_call_to_save(record, config) {
+    let (config, contact) = (&services.config, record.contact());
+    if !is_a_customers_call(record) {
         return None;
     }
-    let summary = match end_call::summary(record.contact(), config, Source::Record(record), now) {
+    let summary = match summary(record, config, now) {
         Ok(summary) => summary,
-        Err(reason @ Reason::InvalidEvent) => {
-            let contact_id = record.contact().contact_id();
-            let line = Line { contact_id, ..Line::about_a_summary(Handler::ContactRecords, request_id) };
-            let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
-            services.metrics.record(&report, &line);
+        Err(reason) => {
+            let contact_id = contact.contact_id();
+            match reason {
+                Reason::InvalidEvent => {
+                    let line = Line { contact_id, ..Line::about_a_summary(Handler::ContactRecords, request_id) };
+                    let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
+                    services.metrics.record(&report, &line);
+                }
+                Reason::NoIdentity if end_call::holds_text(contact) => {
+                    let fault = Fault::TextNotSaved;
+                    services.metrics.count_fault(fault);
+                    tracing::warn!(
+                        contact_id,
+                        fault = fault.name(),
+                        "nobody to save for what was written in this contact"
+                    );
+                }
+                // Nobody to save it for, or who wants it.
+                _ => {}
+            }
             return None;
         }
-        // Nobody to save it for, or who wants it.
-        Err(_) => return None,
     };
     if record.has_next() && !ended_with_an_agent(record, &summary, config) {
         return None;
     }
     let last_update = record.last_update().and_then(|text| text.parse().ok());
-    let is_being_wrapped_up =
-        !summary.holds_text() && record.contact().value(WRAP_UP).is_some_and(|text| text.trim() == OPEN);
+    let is_being_wrapped_up = !summary.holds_text() && contact.value(WRAP_UP).is_some_and(|text| text.trim() == OPEN);
     Some(Entry { rank: (summary.holds_text(), last_update), is_being_wrapped_up, summary })
 }
 
@@ -180,13 +200,22 @@ fn is_saved_by_a_flow(record: &ContactRecord<'_>) -> bool {
     record.contact().value(SAVED_BY_A_FLOW).is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
 }
 
-fn is_a_call_to_save(record: &ContactRecord<'_>, config: &Config) -> bool {
+fn is_a_customers_call(record: &ContactRecord<'_>) -> bool {
+    let method = record.contact().initiation_method().unwrap_or_default();
+    !NO_CALLS.contains(&method.as_str()) && !record.is_agent_guide()
+}
+
+/// What the API is told, or why it is not: by default only of contacts that were identified.
+fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Result<Summary, Reason> {
     let contact = record.contact();
-    let method = contact.initiation_method().unwrap_or_default();
     let was_identified = identity::customer_ref(contact.value("customer_ref")).is_some();
-    !NO_CALLS.contains(&method.as_str())
-        && !record.is_agent_guide()
-        && (was_identified || config.records == Records::All)
+    if was_identified || config.records == Records::All {
+        end_call::summary(contact, config, Source::Record(record), now)
+    } else if identity::has_opted_out(contact) {
+        Err(Reason::OptedOut)
+    } else {
+        Err(Reason::NoIdentity)
+    }
 }
 
 /// The text of a record's data, which Kinesis hands over in Base64.

@@ -3,7 +3,9 @@
 use serde_json::value::RawValue;
 
 use crate::connect::Contact;
+use crate::fault::Fault;
 use crate::json::Object;
+use crate::metrics::Metrics;
 
 /// What a flow wants of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +85,9 @@ pub enum Route<'a> {
 
 /// Sends an event where it belongs. A flow event: by what its block says, else by what the function is pinned to, else by
 /// what kind of contact it is. A batch: by where all of it comes from.
-pub fn route(payload: &str, pinned: Option<Action>) -> Route<'_> {
+pub fn route<'a>(payload: &'a str, pinned: Option<Action>, metrics: &Metrics) -> Route<'a> {
     if let Some(contact) = Contact::from_flow_event(payload) {
-        let action = asked_for(&contact).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
+        let action = asked_for(&contact, metrics).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
         return Route::Flow(action, contact);
     }
     let records = Object::parse(payload).map(|event| event.array("Records")).unwrap_or_default();
@@ -103,12 +105,14 @@ fn source(records: &[&RawValue]) -> Option<String> {
     sources.all(|source| source.as_ref() == Some(&first)).then_some(first)
 }
 
-fn asked_for(contact: &Contact<'_>) -> Option<Action> {
+fn asked_for(contact: &Contact<'_>, metrics: &Metrics) -> Option<Action> {
     let word = contact.parameter("action")?;
     let action = Action::parse(word.trim());
     if action.is_none() {
         // Not its value: a parameter can hold anything.
-        tracing::warn!(contact_id = contact.contact_id(), "unknown action parameter ignored");
+        let (contact_id, fault) = (contact.contact_id(), Fault::Parameter);
+        metrics.count_fault(fault);
+        tracing::warn!(contact_id, fault = fault.name(), "unknown action parameter ignored");
     }
     action
 }
@@ -125,7 +129,7 @@ mod tests {
     use super::*;
 
     fn reached(payload: &str, pinned: Option<Action>) -> (&'static str, Action) {
-        match route(payload, pinned) {
+        match route(payload, pinned, &Metrics::new(|_| None)) {
             Route::Flow(action, _) => ("flow", action),
             Route::Redelivery(_) => ("redelivery", Action::EndCall),
             Route::ContactRecords(_) => ("contact records", Action::EndCall),

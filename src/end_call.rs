@@ -114,6 +114,16 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
     Ok(Summary { contact_id: contact.contact_id(), request })
 }
 
+/// Whether somebody wrote something about the call: a summary or notes.
+pub fn holds_text(contact: &Contact<'_>) -> bool {
+    written(contact).is_some()
+}
+
+/// What somebody wrote, and as what.
+fn written(contact: &Contact<'_>) -> Option<(String, &'static str)> {
+    [CALL_SUMMARY, AGENT_NOTES].into_iter().find_map(|name| Some((contact.value(name)?, name)))
+}
+
 /// Who called, where no start gave a reference.
 fn standalone_hints(contact: &Contact<'_>, config: &Config) -> Result<IdentityHints, Reason> {
     let hints = IdentityHints {
@@ -136,10 +146,7 @@ fn intent_status(contact: &Contact<'_>, source: Source<'_>) -> IntentStatus {
 
 /// What the next call shall know. Card numbers are taken out of every text.
 fn variables(contact: &Contact<'_>, source: Source<'_>, now: Timestamp) -> BTreeMap<String, String> {
-    let call_summary = contact.value(CALL_SUMMARY).map(|text| (text, CALL_SUMMARY));
-    let notes = contact.value(AGENT_NOTES);
-    let written = call_summary.or_else(|| notes.clone().map(|text| (text, AGENT_NOTES)));
-    let (last_issue, last_issue_source) = match (written, source) {
+    let (last_issue, last_issue_source) = match (written(contact), source) {
         (Some((text, written_as)), _) => (Some(text), Some(written_as)),
         (None, Source::Flow) => (Some(FILLER.to_owned()), None),
         // Nobody is waiting for an answer, and the filler would only bury what an earlier call left.
@@ -154,7 +161,7 @@ fn variables(contact: &Contact<'_>, source: Source<'_>, now: Timestamp) -> BTree
     let own = [
         ("last_issue", last_issue),
         (LAST_ISSUE_SOURCE, last_issue_source.map(str::to_owned)),
-        ("resolution", notes),
+        ("resolution", contact.value(AGENT_NOTES)),
         ("call_date", Some(call_date)),
     ];
     let reserved = own.clone().map(|(name, _)| name);

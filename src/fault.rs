@@ -15,8 +15,14 @@ pub enum Fault {
     PutOff,
     /// A setting can't be used, and its default is.
     Setting,
+    /// A parameter of a flow block can't be used, and what holds without it is.
+    Parameter,
+    /// A record of the stream is no JSON object, so nothing in it is saved.
+    Record,
     /// The API had an end of this call before, and does not take what somebody has written since.
     TextNotTaken,
+    /// A contact record in which somebody has written something is not saved, for want of whom to save it for.
+    TextNotSaved,
     /// A save was left to a contact record that will not be saved.
     DeferredInVain,
 }
@@ -31,7 +37,10 @@ impl Fault {
             Self::KeyRead => "key_read_failed",
             Self::PutOff => "put_off_failed",
             Self::Setting => "unusable_settings",
+            Self::Parameter => "unusable_parameters",
+            Self::Record => "unreadable_records",
             Self::TextNotTaken => "text_not_taken",
+            Self::TextNotSaved => "text_not_saved",
             Self::DeferredInVain => "deferred_in_vain",
         }
     }

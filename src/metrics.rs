@@ -108,7 +108,7 @@ impl Metrics {
         if let Some(hit) = report.cache_hit {
             counted.by_handler.add(CACHE_HITS, u64::from(hit));
         }
-        if let Some(effort) = report.effort.filter(|effort| effort.attempts > 0) {
+        if let Some(effort) = report.asked() {
             counted.by_handler.add(API_ATTEMPTS, u64::from(effort.attempts));
             counted.api_ms.push(milliseconds(effort.latency));
         }
@@ -301,7 +301,10 @@ mod tests {
             Fault::KeyRead,
             Fault::PutOff,
             Fault::Setting,
+            Fault::Parameter,
+            Fault::Record,
             Fault::TextNotTaken,
+            Fault::TextNotSaved,
             Fault::DeferredInVain,
         ];
         for fault in faults {

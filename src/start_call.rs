@@ -37,7 +37,7 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     let Some(key) = api.keys.current(deadline).await else { return unanswered(contact, config, &Error::NoKey, now) };
     let mut cache = CacheShare::new(services);
     if let Some(kept) = cache.find(&request, &key, deadline).await {
-        let mut answer = answered(contact, config, &kept, "cache", now);
+        let mut answer = answered(contact, services, &kept, "cache", now);
         answer.report.cache_hit = Some(true);
         return answer;
     }
@@ -46,7 +46,7 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     let mut answer = match call.result {
         Ok(started) => {
             cache.keep(&request, &started, &key, asked, deadline).await;
-            answered(contact, config, &started.answer, "api", now)
+            answered(contact, services, &started.answer, "api", now)
         }
         Err(error) => unanswered(contact, config, &error, now),
     };
@@ -117,19 +117,19 @@ fn unanswered(contact: &Contact<'_>, config: &Config, error: &Error, now: Timest
 
 fn answered(
     contact: &Contact<'_>,
-    config: &Config,
+    services: &Services,
     answer: &StartAnswer,
     source: &'static str,
     now: Timestamp,
 ) -> Answer {
-    let returning = threshold(contact, config).is_met_by(answer.confidence);
+    let returning = threshold(contact, services).is_met_by(answer.confidence);
     let status = match answer.recommendation {
         _ if returning => "matched",
         Recommendation::Reuse | Recommendation::Confirm => "unconfirmed",
         Recommendation::Ignore => "new",
     };
     let lookup = Lookup { status, reason: None, source, returning };
-    let attributes = attributes(Some(contact), config, answer, &lookup, now);
+    let attributes = attributes(Some(contact), &services.config, answer, &lookup, now);
     Answer { attributes, report: report(&lookup, Severity::Info) }
 }
 
@@ -171,11 +171,14 @@ fn is_new_call(contact: &Contact<'_>) -> bool {
 }
 
 /// The configured threshold, unless this flow block has one of its own.
-fn threshold(contact: &Contact<'_>, config: &Config) -> Threshold {
-    let Some(text) = contact.parameter("returning_threshold") else { return config.returning_threshold };
+fn threshold(contact: &Contact<'_>, services: &Services) -> Threshold {
+    let configured = services.config.returning_threshold;
+    let Some(text) = contact.parameter("returning_threshold") else { return configured };
     Threshold::parse(&text).unwrap_or_else(|| {
-        tracing::warn!(contact_id = contact.contact_id(), "malformed returning_threshold parameter ignored");
-        config.returning_threshold
+        let (contact_id, fault) = (contact.contact_id(), Fault::Parameter);
+        services.metrics.count_fault(fault);
+        tracing::warn!(contact_id, fault = fault.name(), "malformed returning_threshold parameter ignored");
+        configured
     })
 }
 

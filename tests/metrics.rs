@@ -222,6 +222,36 @@ async fn a_save_that_is_left_to_a_record_is_counted_and_so_is_one_that_is_left_t
 }
 
 #[tokio::test]
+async fn what_an_agent_wrote_in_a_call_that_was_never_identified_is_counted_as_not_saved() {
+    let mut written = record();
+    written["Attributes"]["customer_ref"] = Value::Null;
+    assert_counted!(of(&[SAVE], stream(&[written.clone()])).await, ["received", "text_not_saved"]);
+    let mut silent = written.clone();
+    for name in ["call_summary", "agent_notes"] {
+        silent["Attributes"][name] = Value::Null;
+    }
+    assert_counted!(of(&[SAVE], stream(&[silent])).await, ["received"]);
+    written["Attributes"]["sticky_calls_opt_out"] = json!("true");
+    assert_counted!(of(&[SAVE], stream(&[written])).await, ["received"]);
+}
+
+#[tokio::test]
+async fn a_record_that_is_none_is_counted_and_one_of_another_kind_is_not() {
+    let mut batch = stream(&[json!({"AgentARN": "arn", "EventType": "HEART_BEAT"}), json!("text"), json!([])]);
+    batch["Records"][2]["kinesis"]["data"] = json!("not Base64!");
+    let line = assert_counted!(of(&[SAVE], batch).await, ["received", "unreadable_records"]);
+    assert_eq!(line["unreadable_records"], 2);
+}
+
+#[tokio::test]
+async fn a_parameter_that_a_flow_misspelt_is_counted() {
+    let misspelt = with_parameter(call(1), "action", "end-call");
+    assert_counted!(of(&[], misspelt).await, ["matched", "unusable_parameters"]);
+    let malformed = with_parameter(call(1), "returning_threshold", "70 %");
+    assert_counted!(of(&[], malformed).await, ["matched", "unusable_parameters"]);
+}
+
+#[tokio::test]
 async fn words_that_come_after_the_call_was_saved_are_counted_as_lost() {
     let stack = Stack::start(BOOTSTRAP, &[]).await;
     let lines = of_events(stack, &[end_of_call(1), end_of_call(1)]).await;

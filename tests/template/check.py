@@ -13,7 +13,9 @@ BATCHES = ("contact_records", "redelivery")
 # What has to ring for each function: namespace, metric, and for a metric that is by handler the handler.
 FAULTS = [
     (OURS, name, None)
-    for name in ("needs_operator", "key_read_failed", "unusable_settings", "text_not_taken", "deferred_in_vain")
+    for name in (
+        "needs_operator", "key_read_failed", "unusable_settings", "unusable_parameters", "text_not_taken", "deferred_in_vain"
+    )
 ]
 ALARM_SET = {
     "IdentifyFunction": [
@@ -35,6 +37,8 @@ ALARM_SET = {
         *((OURS, "api_ms", handler) for handler in FLOW),
         *((OURS, "failed", handler) for handler in ("end_call", *BATCHES)),
         *FAULTS,
+        (OURS, "text_not_saved", None),
+        (OURS, "unreadable_records", None),
     ],
 }
 

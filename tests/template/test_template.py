@@ -472,7 +472,7 @@ class WhoeverBreaksIt(unittest.TestCase):
             return faults_after_in("Dashboard", changed)
 
         self.assertRegex(change('"alarms": [', '"alarms": ')[0], "^Dashboard: its body is no JSON")
-        self.assertEqual(change(', "${OutboxAgeAlarm.Arn}"', ""), ["Dashboard: does not show OutboxAgeAlarm"])
+        self.assertEqual(change('"${OutboxAgeAlarm.Arn}", ', ""), ["Dashboard: does not show OutboxAgeAlarm"])
         place = '"x": 0, "y": 3, "width": 24'
         expected = ["Dashboard: Alarms is wider than the dashboard"]
         self.assertEqual(change(place, '"x": 1, "y": 3, "width": 24'), expected)
