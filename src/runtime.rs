@@ -48,7 +48,14 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotInLambda { .. } => None,
+            Self::Runtime(error) => Some(error.as_ref()),
+        }
+    }
+}
 
 /// Answers invocations until Lambda ends the process.
 ///
@@ -79,10 +86,17 @@ pub async fn run() -> Result<(), Error> {
         Ok::<_, Infallible>(answer(app, &event.payload, &event.context).await)
     });
     Runtime::new(handler).layer(MapRequestLayer::new(readable)).run().await.map_err(|error| {
-        // Not the error's text: it may quote what the function was invoked with.
-        tracing::error!("the Lambda Runtime API failed");
+        // Not the error's own text: it may quote what the function was invoked with.
+        tracing::error!(detail = said_by_the_system(error.as_ref()), "the Lambda Runtime API failed");
         Error::Runtime(error)
     })
+}
+
+/// What the operating system said of a connection, where that is behind an error.
+fn said_by_the_system(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    let said = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last();
+    said.filter(|error| error.raw_os_error().is_some()).map(ToString::to_string)
 }
 
 async fn answer(app: &App, payload: &RawValue, context: &Context) -> Reply {
@@ -97,4 +111,21 @@ fn readable(mut invocation: LambdaInvocation) -> LambdaInvocation {
         invocation.body = "null".into();
     }
     invocation
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn of_a_broken_connection_the_system_is_heard_and_of_anything_else_nothing_is_quoted() {
+        let refused = io::Error::from_raw_os_error(111);
+        let around = io::Error::other(Error::Runtime(Box::new(refused)));
+        assert_eq!(said_by_the_system(&around), Some("Connection refused (os error 111)".to_owned()));
+        let quoting: lambda_runtime::Error = "invalid value: Jane Doe".into();
+        assert_eq!(said_by_the_system(quoting.as_ref()), None);
+        assert_eq!(said_by_the_system(&io::Error::other(quoting)), None);
+    }
 }
