@@ -1,11 +1,11 @@
 //! Log lines.
 //!
 //! What is logged: one line when the function starts, one per malformed setting or parameter, one per invocation
-//! (`answered`, or `batch` after a `summary` for each of its own), one per fault that an answer does not show, one when the
-//! API is taken for down and one when it is back, failures of the process itself, and at DEBUG each retry. The line that
-//! CloudWatch makes metrics of is none of these: [`crate::metrics`] writes it at every level. What never is, at any level: the API key, a
-//! whole phone number, a name, an e-mail address, a summary, notes, variables, a raw request or response body. A number
-//! shows its last two digits.
+//! (`answered`, or `batch` after a `summary` for each of its own), one per fault that an answer does not show, one when
+//! the API is taken for down and one when it is back, failures of the process itself, and at DEBUG each retry. The line
+//! that CloudWatch makes metrics of is none of these: [`crate::metrics`] writes it at every level. What never is, at
+//! any level: the API key, a whole phone number, a name, an e-mail address, a summary, notes, variables, a raw request
+//! or response body. A number shows its last two digits.
 //!
 //! That holds for dependencies too, which at TRACE print raw events and headers: only lines of this crate get through.
 
