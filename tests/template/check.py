@@ -323,11 +323,19 @@ def alarms(translated):
     for name in explained:
         if name not in translated.source["Resources"]:
             yield f"docs/operations.md: explains {name}, which does not exist"
+    told = re.findall(r"`(\w+Alarm)`", document.partition("The alarms that count are")[2].partition("They\nmeasure")[0])
+    for name, group in translated.of_type("AWS::CodeDeploy::DeploymentGroup").items():
+        listed = [entry["Name"]["Ref"] for entry in group["Properties"].get("AlarmConfiguration", {}).get("Alarms", [])]
+        if listed and sorted(listed) != sorted(told):
+            yield f"{name}: goes back for other alarms than docs/operations.md says"
 
 
 def metric_math(entries):
     if len(entries) > 10:
         yield f"has {len(entries)} metrics, and CloudWatch takes 10"
+    periods = {entry["MetricStat"]["Period"] for entry in entries if "MetricStat" in entry}
+    if len(periods) > 1:
+        yield f"computes with periods of {' and '.join(str(period) for period in sorted(periods))} s"
     ids = {entry["Id"] for entry in entries}
     used = set()
     for entry in entries:

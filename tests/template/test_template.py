@@ -5,6 +5,7 @@
 
 import itertools
 import sys
+import tomllib
 import unittest
 from pathlib import Path
 
@@ -12,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from check import check  # noqa: E402
 from settings import LEAST, MOST, OTHER, settings_that_do_not_arrive, version  # noqa: E402
-from translated import Translated, template  # noqa: E402
+from translated import Translated, read, template  # noqa: E402
 
 # What can be switched on and off by itself; each with what it needs.
 SWITCHES = [
@@ -94,6 +95,26 @@ class TheTemplate(unittest.TestCase):
     def test_each_deployment_type_is_one_that_codedeploy_has(self):
         for kind in template()["Parameters"]["DeploymentType"]["AllowedValues"]:
             self.assertEqual(check(Translated(template(), {**MOST, "DeploymentType": kind})), [])
+
+    def test_an_api_that_uses_up_all_that_a_lookup_or_a_save_has_rings(self):
+        def share(timeout_ms, **measured):
+            alarm = Translated(template(), {**MOST, "TimeoutMs": str(timeout_ms)}).properties("ApiLatencyAlarm")
+            values = {"FILL": lambda value, other: other if value is None else value, "MAX": max}
+            for entry in alarm["Metrics"]:
+                expression = entry.get("Expression")
+                if isinstance(expression, dict):
+                    expression = expression["Fn::Sub"].replace("${TimeoutMs}", str(timeout_ms))
+                values[entry["Id"]] = eval(expression, values) if expression else measured.get(entry["Id"])
+            return values["share"]
+
+        for timeout_ms in (1_000, 2_000, 2_500, 4_500):
+            self.assertEqual(share(timeout_ms, identify_start=timeout_ms), 100)
+            self.assertEqual(share(timeout_ms, save_end=timeout_ms - 500), 100)
+            self.assertEqual(share(timeout_ms), 0)
+
+    def test_dev_is_what_one_gets_without_naming_an_environment(self):
+        environments = tomllib.loads(read("samconfig.toml"))
+        self.assertEqual(environments["default"], environments["dev"])
 
 
 class WhoeverBreaksIt(unittest.TestCase):
@@ -185,8 +206,8 @@ class WhoeverBreaksIt(unittest.TestCase):
             "SaveThrottlesAlarm": ["SaveFunction: no alarm watches AWS/Lambda Throttles"],
             "IdentifyDurationAlarm": ["IdentifyFunction: no alarm watches AWS/Lambda Duration"],
             "SaveDurationAlarm": ["SaveFunction: no alarm watches StickyConnect remaining_ms end_call"],
-            "FallbackShareAlarm": [
-                f"{function}: no alarm watches StickyConnect unavailable start_call"
+            "KeyReadFailedAlarm": [
+                f"{function}: no alarm watches StickyConnect key_read_failed"
                 for function in ("IdentifyFunction", "SaveFunction")
             ],
         }
@@ -350,7 +371,7 @@ class WhoeverBreaksIt(unittest.TestCase):
         def at_once(source):
             source["Globals"]["Function"]["DeploymentPreference"]["Type"] = "AllAtOnce"
 
-        wanted = "CodeDeployDefault.LambdaCanary10Percent5Minutes"
+        wanted = "CodeDeployDefault.LambdaCanary10Percent10Minutes"
         expected = [f"{group}: does not deploy as {wanted}" for group in groups]
         self.assertEqual(faults_after(at_once), ["parameter DeploymentType: is not used", *expected])
 
@@ -358,7 +379,8 @@ class WhoeverBreaksIt(unittest.TestCase):
             listed = source["Globals"]["Function"]["DeploymentPreference"]["Alarms"]["Fn::If"][1]
             listed.extend({"Ref": name} for name in ("DeadLettersAlarm", "OutboxAgeAlarm", "ApiLatencyAlarm"))
 
-        self.assertEqual(faults_after(more), [f"{group}: has 11 alarms, and CodeDeploy takes 10" for group in groups])
+        for group in groups:
+            self.assertIn(f"{group}: has 11 alarms, and CodeDeploy takes 10", faults_after(more))
         found = faults_after(without("Globals", "Function", "DeploymentPreference"))
         for function in ("IdentifyFunction", "SaveFunction"):
             self.assertIn(f"{function}Aliaslive: is moved at once, and by nobody who could take it back", found)
@@ -404,6 +426,20 @@ class WhoeverBreaksIt(unittest.TestCase):
             properties["Metrics"][0]["ReturnData"] = True
 
         self.assertEqual(faults_after_in("SaveDurationAlarm", two_values), ["SaveDurationAlarm: returns 2 values"])
+
+        def two_periods(properties):
+            properties["Metrics"][0]["MetricStat"]["Period"] = 60
+
+        expected = ["KeyReadFailedAlarm: computes with periods of 60 and 900 s"]
+        self.assertEqual(faults_after_in("KeyReadFailedAlarm", two_periods), expected)
+
+    def test_a_roll_back_for_other_alarms_than_is_written_down_is_found(self):
+        def without_errors(source):
+            alarms = source["Globals"]["Function"]["DeploymentPreference"]["Alarms"]["Fn::If"][1]
+            alarms.remove({"Ref": "SaveErrorsAlarm"})
+
+        fault = "DeploymentGroup: goes back for other alarms than docs/operations.md says"
+        self.assertEqual(faults_after(without_errors), [f"{name}Function{fault}" for name in ("Identify", "Save")])
 
     def test_a_metric_that_the_code_does_not_write_is_found(self):
         def misspell(properties):
