@@ -18,7 +18,7 @@ use crate::answer::{Line, Report};
 use crate::batch;
 use crate::budget::SaveDeadlines;
 use crate::config::{Config, Records};
-use crate::connect::ContactRecord;
+use crate::connect::{Contact, ContactRecord};
 use crate::delivery;
 use crate::dispatch::Handler;
 use crate::end_call::{self, Source};
@@ -154,37 +154,30 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
     if !is_a_customers_call(record) {
         return None;
     }
-    let summary = match summary(record, config, now) {
-        Ok(summary) => summary,
-        Err(reason) => {
-            let contact_id = contact.contact_id();
-            match reason {
-                Reason::InvalidEvent => {
-                    let line = Line { contact_id, ..Line::about_a_summary(Handler::ContactRecords, request_id) };
-                    let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
-                    services.metrics.record(&report, &line);
-                }
-                Reason::NoIdentity if end_call::holds_text(contact) => {
-                    let fault = Fault::TextNotSaved;
-                    services.metrics.count_fault(fault);
-                    tracing::warn!(
-                        contact_id,
-                        fault = fault.name(),
-                        "nobody to save for what was written in this contact"
-                    );
-                }
-                // Nobody to save it for, or who wants it.
-                _ => {}
-            }
-            return None;
-        }
-    };
+    let summary = summary(record, config, now)
+        .inspect_err(|reason| tell_what_is_lost(*reason, contact, services, request_id))
+        .ok()?;
     if record.has_next() && !ended_with_an_agent(record, &summary, config) {
         return None;
     }
     let last_update = record.last_update().and_then(|text| text.parse().ok());
     let is_being_wrapped_up = !summary.holds_text() && contact.value(WRAP_UP).is_some_and(|text| text.trim() == OPEN);
     Some(Entry { rank: (summary.holds_text(), last_update), is_being_wrapped_up, summary })
+}
+
+/// Tells of a call that is not saved although something was said in it. Mostly there is nobody to save it for, or nobody who
+/// wants it, and nothing to tell.
+fn tell_what_is_lost(reason: Reason, contact: &Contact<'_>, services: &Services, request_id: &str) {
+    let contact_id = contact.contact_id();
+    if reason == Reason::InvalidEvent {
+        let line = Line { contact_id, ..Line::about_a_summary(Handler::ContactRecords, request_id) };
+        let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
+        services.metrics.record(&report, &line);
+    } else if reason == Reason::NoIdentity && end_call::holds_text(contact) {
+        let fault = Fault::TextNotSaved;
+        services.metrics.count_fault(fault);
+        tracing::warn!(contact_id, fault = fault.name(), "nobody to save for what was written in this contact");
+    }
 }
 
 /// Of a call's segments the last one is saved; of the others only one in which the call ended with an agent, and which has
