@@ -21,8 +21,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// Asks with `client`, and with the key that `keys` gives; with a `guard`, not while the API is down, which
-    /// it is too where it takes longer than `patience`.
+    /// Asks with `client`, and with the key that `keys` gives; with a `guard`, not while the API is down. An answer that
+    /// took longer than `patience` does not show that it is back.
     pub fn new(client: Client, keys: Keys, guard: Option<Guard>, patience: Duration) -> Self {
         Self { client, keys, guard, patience }
     }

@@ -162,7 +162,7 @@ impl App {
     fn last_answer(&self, payload: &str) -> (Handler, Option<Batch>, Reply) {
         let metrics = &self.services.metrics;
         let all = |records: &[_]| Some(Batch { received: records.len(), come_again: records.len() });
-        match route(payload, self.services.config.action, &self.services.metrics) {
+        match route(payload, self.services.config.action, metrics) {
             Route::Flow(action, _) | Route::Unknown(action) => {
                 let answer = self.fallback(action, None, Reason::Internal, Timestamp::now());
                 metrics.count(&answer.report);

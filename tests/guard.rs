@@ -2,7 +2,7 @@
 //! shown on a paused clock, in `src/sticky_calls/guard.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
@@ -126,9 +126,8 @@ async fn a_save_with_everything_hanging_while_the_api_counts_as_down_stays_insid
     let variables = [NO_QUEUE, ("STICKY_CALLS_CACHE_TABLE", "cache"), BUDGET];
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
     three_callers_meet(&mut stack, Fault::Hang).await;
-    let began = Instant::now();
+    // Else the budget would have ended it, with `timeout`.
     assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "outbox_unavailable");
-    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
