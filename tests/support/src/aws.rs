@@ -75,6 +75,7 @@ struct State {
 /// The stand-in.
 pub struct Aws {
     address: SocketAddr,
+    moto: Option<String>,
     state: Arc<Mutex<State>>,
     server: JoinHandle<()>,
 }
@@ -83,6 +84,11 @@ impl Aws {
     /// Starts in front of the moto server whose `host:port` is in `STICKY_CONNECT_MOTO`.
     pub async fn start() -> Self {
         let moto = std::env::var("STICKY_CONNECT_MOTO").expect("moto's address in STICKY_CONNECT_MOTO");
+        Self::start_in_front_of(moto).await
+    }
+
+    /// Starts in front of the moto server at this `host:port`.
+    pub async fn start_in_front_of(moto: String) -> Self {
         Self::in_front_of(Some(moto)).await
     }
 
@@ -99,13 +105,13 @@ impl Aws {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
+        let (shared, behind) = (Arc::clone(&state), moto.clone());
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, moto.clone(), Arc::clone(&shared)));
+                tokio::spawn(serve(stream, behind.clone(), Arc::clone(&shared)));
             }
         });
-        Self { address, state, server }
+        Self { address, moto, state, server }
     }
 
     /// What Lambda would set for a function in this AWS.
@@ -139,7 +145,7 @@ impl Aws {
 
     /// Asks moto directly, past all faults, as an operator or Lambda itself would.
     pub async fn ask(&self, service: Service, operation: &str, parameters: Value) -> Value {
-        let moto = std::env::var("STICKY_CONNECT_MOTO").expect("moto's address in STICKY_CONNECT_MOTO");
+        let moto = self.moto.as_deref().expect("there is a moto server behind it");
         let scope = format!("AKIAIOSFODNN7EXAMPLE/20260207/eu-central-1/{}/aws4_request", service.signing_name());
         let request = Request {
             method: "POST".to_owned(),
@@ -154,7 +160,7 @@ impl Aws {
             ],
             body: parameters.to_string().into_bytes(),
         };
-        let answer = forward(&moto, &request).await.expect("moto answers");
+        let answer = forward(moto, &request).await.expect("moto answers");
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert_eq!(answer.status, 200, "{operation}: {text}");
         serde_json::from_str(&text).unwrap_or_default()

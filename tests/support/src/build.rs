@@ -10,11 +10,21 @@ use std::process::Command;
 ///
 /// Where it does not build.
 pub fn build(kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    build_of("sticky-connect", kind, name)
+}
+
+/// The same of another package of the workspace. A package is built for itself, with the features that it asks for and
+/// none that another one does.
+///
+/// # Errors
+///
+/// Where it does not build.
+pub fn build_of(package: &str, kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     let mut command = Command::new(cargo);
-    command.args(["build", kind, name, "--profile", profile, "--manifest-path", manifest]);
+    command.args(["build", "--package", package, kind, name, "--profile", profile, "--manifest-path", manifest]);
     // What `cargo run` says of this package would make the build scripts of dependencies run again.
     let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars().filter(|(name, _)| of_this_package(name)) {
@@ -23,9 +33,11 @@ pub fn build(kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
     if !command.status()?.success() {
         return Err(format!("{name} could not be built").into());
     }
-    // An example and a test are both one folder below those of their profile.
+    // What runs is in the folder of its profile, or one below it where it is an example or a test.
     let this = std::env::current_exe()?;
-    let profile_folder = this.ancestors().nth(2).ok_or("this process is not where cargo puts it")?;
+    let mut folders = this.ancestors();
+    let profile_folder =
+        folders.find(|folder| folder.join("deps").is_dir()).ok_or("this process is not where cargo puts it")?;
     let folder = if kind == "--example" { profile_folder.join("examples") } else { profile_folder.to_owned() };
     Ok(folder.join(name))
 }

@@ -1,0 +1,154 @@
+//! What was measured, as the tables of `docs/performance.md`.
+
+use std::fs;
+use std::time::Duration;
+
+use benchmarks::cpu::Share;
+use benchmarks::times::{Times, ms, ratio};
+
+use crate::measure::{Starts, Warm};
+use crate::way::{Kind, Way};
+
+type MeasuredStarts = [(Option<Share>, Vec<Starts>)];
+type MeasuredWarm = [(u64, Option<Share>, Vec<Warm>)];
+
+const MB: f64 = 1e6;
+
+/// From the start of the process to its first answer.
+pub fn starts(ways: &[Way], measured: &MeasuredStarts) {
+    println!("### Process start to first answer, over TLS, in ms\n");
+    let mut head = row("");
+    let mut line = row("---");
+    for (share, _) in measured {
+        head += &format!(" {} | × hello |", within(*share));
+        line += "---:|---:|";
+    }
+    println!("{head} processor time | page faults |\n{line}---:|---:|");
+    for (at, way) in ways.iter().enumerate() {
+        let mut line = row(way.kind.name());
+        for (_, starts) in measured {
+            let hello = &starts[place(ways, Kind::Hello)].first_answer;
+            let first = &starts[at].first_answer;
+            line += &format!(" {} ({} to {}) |", ms(first.median()), ms(first.percentile(5)), ms(first.percentile(95)));
+            line += &format!(" {} |", ratio(first.median(), hello.median()));
+        }
+        let whole = &measured[0].1[at];
+        println!("{line} {} | {} |", ms(whole.cpu.median()), whole.vitals.page_faults);
+    }
+    println!("\nThe median, in parentheses the 5th and 95th percentile.");
+    for (share, starts) in measured {
+        let raw = &starts[place(ways, Kind::RawPost)];
+        let counts = [Kind::StickyConnect, Kind::Tutorial].map(|kind| starts[place(ways, kind)].first_answer.count());
+        println!(
+            "{}: {} starts each ({} of the tutorial); a first connection (DNS, TCP, TLS) takes {} ms of the raw POST.",
+            within(*share),
+            counts[0],
+            counts[1],
+            ms(raw.handshake.median()),
+        );
+    }
+    println!();
+}
+
+/// Calls of a process that has answered before.
+pub fn warm(ways: &[Way], measured: &MeasuredWarm) {
+    println!("### Warm calls over TLS, in ms\n");
+    let mut head = row("");
+    let mut line = row("---");
+    for (delay, share, _) in measured {
+        let api = if *delay == 0 { "at once".to_owned() } else { format!("after {delay} ms") };
+        head += &format!(" API answers {api}, {}: p50 | p95 | p99 | × raw POST |", within(*share));
+        line += "---:|---:|---:|---:|";
+    }
+    println!("{head}\n{line}");
+    for (at, way) in ways.iter().enumerate() {
+        // Its calls are answered by the cache, which is moto here: a figure of moto's.
+        if way.kind == Kind::StickyConnectWithAll {
+            continue;
+        }
+        let mut line = row(way.kind.name());
+        for (_, _, warm) in measured {
+            let calls = &warm[at].calls;
+            for percent in [50, 95, 99] {
+                line += &format!(" {} |", ms(calls.percentile(percent)));
+            }
+            line += &format!(" {} |", ratio(calls.median(), raw(ways, warm).median()));
+        }
+        println!("{line}");
+    }
+    for (delay, share, warm) in measured {
+        println!("{} calls each where the API takes {delay} ms, {}.", warm[0].calls.count(), within(*share));
+    }
+    println!();
+}
+
+/// What the processes take after all these calls.
+pub fn memory(ways: &[Way], measured: &[Warm]) {
+    println!("### Memory after the warm calls, and size\n");
+    println!("| | peak, MB | threads | executable, MB |\n|---|---:|---:|---:|");
+    for (way, warm) in ways.iter().zip(measured) {
+        let size = way.binary.as_ref().map_or("".to_owned(), |binary| format!("{:.1}", size(binary)));
+        let Warm { vitals, .. } = warm;
+        println!("| {} | {:.1} | {} | {size} |", way.kind.name(), vitals.peak as f64 / MB, vitals.threads);
+    }
+    println!();
+}
+
+/// The bounds that Sticky Connect is held to.
+pub fn bounds(ways: &[Way], measured: &MeasuredStarts, warm: &MeasuredWarm) {
+    println!("### Bounds\n\n| | bound | measured | |\n|---|---:|---:|---|");
+    let of = |kind| place(ways, kind);
+    for (share, starts) in measured {
+        let [hello, raw, ours] = [Kind::Hello, Kind::RawPost, Kind::StickyConnect].map(|kind| &starts[of(kind)]);
+        let bound = hello.first_answer.median().mul_f64(1.3) + raw.handshake.median();
+        let name = format!("first answer ≤ 1.3 × hello + a handshake, ms, {}", within(*share));
+        bound_line(&name, in_ms(bound), in_ms(ours.first_answer.median()));
+        if share.is_some() {
+            let name = format!("first answer over TLS, ms, {}", within(*share));
+            bound_line(&name, 100.0, in_ms(ours.first_answer.median()));
+        }
+    }
+    for (delay, share, warm) in warm {
+        let over = in_ms(warm[of(Kind::StickyConnect)].calls.median()) / in_ms(raw(ways, warm).median()) - 1.0;
+        if *delay == 80 && share.is_none() {
+            bound_line("warm call over a raw POST, API after 80 ms, %", 2.0, over * 100.0);
+        }
+    }
+    let peak = |kind| warm[0].2[of(kind)].vitals.peak as f64 / MB;
+    bound_line("peak memory with nothing optional, MB", 12.0, peak(Kind::StickyConnect));
+    bound_line("peak memory with outbox, cache and secret, MB", 16.0, peak(Kind::StickyConnectWithAll));
+    let binary = ways[of(Kind::StickyConnect)].binary.as_ref();
+    bound_line("executable, MB", 9.0, binary.map_or(f64::NAN, |binary| size(binary)));
+    println!();
+}
+
+fn bound_line(what: &str, bound: f64, measured: f64) {
+    let verdict = if measured <= bound { "holds" } else { "**does not hold**" };
+    println!("| {what} | {bound:.2} | {measured:.2} | {verdict} |");
+}
+
+fn raw<'a>(ways: &[Way], warm: &'a [Warm]) -> &'a Times {
+    &warm[place(ways, Kind::RawPost)].calls
+}
+
+fn place(ways: &[Way], kind: Kind) -> usize {
+    ways.iter().position(|way| way.kind == kind).unwrap()
+}
+
+fn within(share: Option<Share>) -> String {
+    let Some(Share { quota, period }) = share else { return "a whole processor".to_owned() };
+    let percent = 100.0 * quota.as_secs_f64() / period.as_secs_f64();
+    format!("{percent:.2} % of one in periods of {} ms", period.as_millis())
+}
+
+fn row(first: &str) -> String {
+    if first == "---" { "|---|".to_owned() } else { format!("| {first} |") }
+}
+
+fn in_ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn size(binary: &std::path::Path) -> f64 {
+    fs::metadata(binary).unwrap().len() as f64 / MB
+}
