@@ -178,12 +178,13 @@ mod tests {
 
     use super::*;
     use crate::aws::Access;
+    use crate::https::Https;
     use crate::sticky_calls::{LineType, Telco};
 
     fn cache() -> Cache {
         let credentials = aws_sdk_dynamodb::config::Credentials::new("id", "key", None, None, "test");
         let access = Access { region: "eu-central-1".to_owned(), credentials, endpoint: None };
-        Cache::new(access.clients().table("table"), SignedDuration::from_secs(300))
+        Cache::new(access.clients(&Https::new().unwrap()).unwrap().table("table"), SignedDuration::from_secs(300))
     }
 
     fn key(text: &str) -> ApiKey {

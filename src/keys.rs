@@ -143,6 +143,7 @@ fn key_in(secret: &SecretString) -> Option<ApiKey> {
 mod tests {
     use super::*;
     use crate::aws::Access;
+    use crate::https::Https;
 
     fn metrics() -> Arc<Metrics> {
         Arc::new(Metrics::new(|_| None))
@@ -203,7 +204,7 @@ mod tests {
         // Nobody listens on the first port.
         let endpoint = Some("http://127.0.0.1:1".to_owned());
         let access = Access { region: "eu-central-1".to_owned(), credentials, endpoint };
-        let keys = Keys::in_secret(access.clients().secret("arn"), metrics());
+        let keys = Keys::in_secret(access.clients(&Https::new().unwrap()).unwrap().secret("arn"), metrics());
         keys.lock().learn(key("sk_test_1"), Instant::now());
         tokio::time::advance(KEPT).await;
         assert!(keys.lock().not_yet_due(Instant::now()).is_none());

@@ -22,9 +22,9 @@
 //! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection, guard
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager
 //!
-//! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`budget`] (time), [`batch`],
-//! [`answer`], [`reason`] and [`fault`] (what a handler hands back, and the codes), [`card_numbers`] (masking), [`json`]
-//! (lenient reading), [`logging`], [`metrics`].
+//! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`https`] (TLS and what else
+//! HTTP clients share), [`budget`] (time), [`batch`], [`answer`], [`reason`] and [`fault`] (what a handler hands back,
+//! and the codes), [`card_numbers`] (masking), [`json`] (lenient reading), [`logging`], [`metrics`].
 
 pub mod answer;
 pub mod api;
@@ -41,6 +41,7 @@ pub mod delivery;
 pub mod dispatch;
 pub mod end_call;
 pub mod fault;
+pub mod https;
 pub mod identity;
 pub mod json;
 pub mod keys;

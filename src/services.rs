@@ -8,9 +8,10 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::api::Api;
-use crate::aws::Clients;
+use crate::aws::{Access, Clients};
 use crate::cache::Cache;
 use crate::config::{Config, KeySource};
+use crate::https::Https;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
@@ -38,8 +39,9 @@ impl Services {
     /// Builds what is configured and nothing else. Nothing is sent yet.
     pub fn new(config: Config, metrics: Metrics) -> Self {
         let metrics = Arc::new(metrics);
-        let aws = config.aws.as_ref().map(|access| access.clients());
-        let api = api(&config, aws.as_ref(), &metrics);
+        let https = Https::new().inspect_err(|error| tracing::error!(%error, "TLS could not be set up")).ok();
+        let aws = config.aws.as_ref().zip(https.as_ref()).and_then(|(access, https)| aws(access, https));
+        let api = https.as_ref().and_then(|https| api(&config, https, aws.as_ref(), &metrics));
         let outbox = config.outbox_queue_url.as_ref().zip(aws.as_ref()).map(|(url, aws)| Outbox::new(aws.queue(url)));
         let cache = config.cache.as_ref().zip(aws.as_ref()).map(|(cache, aws)| {
             let ttl = SignedDuration::try_from(cache.ttl).unwrap_or(SignedDuration::MAX);
@@ -71,13 +73,17 @@ impl Services {
     }
 }
 
-fn api(config: &Config, aws: Option<&Clients>, metrics: &Arc<Metrics>) -> Option<Api> {
+fn aws(access: &Access, https: &Https) -> Option<Clients> {
+    access.clients(https).inspect_err(|error| tracing::error!(%error, "the AWS clients could not be built")).ok()
+}
+
+fn api(config: &Config, https: &Https, aws: Option<&Clients>, metrics: &Arc<Metrics>) -> Option<Api> {
     let access = config.api.as_ref()?;
     let keys = match &access.key {
         KeySource::Fixed(key) => Keys::fixed(key.clone(), Arc::clone(metrics)),
         KeySource::Secret(arn) => Keys::in_secret(aws?.secret(arn), Arc::clone(metrics)),
     };
-    let client = Client::new(&access.url)
+    let client = Client::new(&access.url, https)
         .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))
         .ok()?;
     Some(Api::new(client, keys, config.guard.then(Guard::default), config.timeout))

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::retry::{ReconnectMode, RetryConfig};
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, SharedAsyncSleep, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
 
+use super::http::http_client;
 use super::{Queue, Secret, Table};
+use crate::https::Https;
 
 /// The longest that connecting to an AWS endpoint may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,27 +40,29 @@ pub struct Access {
 }
 
 impl Access {
-    /// Sets up what the clients share: one HTTP client, on rustls with ring. Nothing is sent yet.
-    pub fn clients(&self) -> Clients {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::rustls(tls::rustls_provider::CryptoMode::Ring))
-            .pool_idle_timeout(MAX_IDLE)
-            .build_https();
+    /// Sets up what the clients share, an HTTP client among it. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the HTTP client can't be built.
+    pub fn clients(&self, https: &Https) -> Result<Clients, reqwest::Error> {
+        let client = https.client().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
+        let http = http_client(client.pool_idle_timeout(MAX_IDLE).build()?);
+        // A connection that brought a 500 may be used again: the client closes none on demand.
         let retry = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS)
             .with_initial_backoff(FIRST_PAUSE)
-            .with_max_backoff(LONGEST_PAUSE);
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+            .with_max_backoff(LONGEST_PAUSE)
+            .with_reconnect_mode(ReconnectMode::ReuseAllConnections);
         let mut shared = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
             .http_client(http)
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .retry_config(retry)
-            .timeout_config(timeouts);
+            .retry_config(retry);
         shared.set_endpoint_url(self.endpoint.clone());
-        Clients(shared.build())
+        Ok(Clients(shared.build()))
     }
 }
 

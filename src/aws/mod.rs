@@ -8,6 +8,7 @@
 
 mod access;
 mod error;
+mod http;
 mod queue;
 mod secret;
 mod table;

@@ -1,17 +1,16 @@
 //! The client of the Sticky Calls API.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
-use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::first_connection::FirstConnection;
 use super::retry::{Retry, retry_after};
 use super::{ApiKey, BaseUrl, EndAnswer, EndRequest, Error, StartAnswer, StartRequest};
+use crate::https::Https;
 
 /// The longest that connecting may take: DNS, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -90,29 +89,22 @@ impl From<reqwest::Error> for BuildError {
     }
 }
 
-impl From<rustls::Error> for BuildError {
-    fn from(error: rustls::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
 impl Client {
     /// Builds the client for the API at `url`. Nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// Where TLS can't be set up or the address is none.
-    pub fn new(url: &BaseUrl) -> Result<Self, BuildError> {
+    /// Where the HTTP clients can't be built or the address is none.
+    pub fn new(url: &BaseUrl, https: &Https) -> Result<Self, BuildError> {
         let endpoint = |path| {
             let text = format!("{}{path}", url.as_str());
             Url::parse(&text).map_err(|_| BuildError("the API's URL is no URL".to_owned()))
         };
-        let tls = tls()?;
         let first = FirstConnection::new(MAX_IDLE);
         Ok(Self {
-            http: http(tls.clone()).connector_layer(first.taker()).build()?,
-            unpooled: http(tls.clone()).pool_max_idle_per_host(0).build()?,
-            opener: http(tls).connector_layer(first.keeper()).build()?,
+            http: http(https).connector_layer(first.taker()).build()?,
+            unpooled: http(https).pool_max_idle_per_host(0).build()?,
+            opener: http(https).connector_layer(first.keeper()).build()?,
             start_url: endpoint("/v1/calls/start")?,
             end_url: endpoint("/v1/calls/end")?,
         })
@@ -193,29 +185,14 @@ async fn attempt<T>(
     }
 }
 
-/// What the clients share: no redirects and no proxy, so that the key goes to the API alone; no retries of their own, so
-/// that `retry` decides.
-fn http(tls: ClientConfig) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .retry(reqwest::retry::never())
-        .referer(false)
+/// What the clients share.
+fn http(https: &Https) -> reqwest::ClientBuilder {
+    https
+        .client()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(MAX_IDLE)
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-}
-
-/// TLS by rustls on ring, with Mozilla's roots built in: no file is read and no platform code is asked.
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }
 
 /// Reads an answer's body, and refuses one over [`MAX_ANSWER_BYTES`] as soon as it shows.

@@ -114,6 +114,11 @@ impl Aws {
         Self { address, moto, state, server }
     }
 
+    /// The one endpoint of all services.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// What Lambda would set for a function in this AWS.
     pub fn variables(&self) -> Vec<(String, String)> {
         [
@@ -121,7 +126,7 @@ impl Aws {
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
             ("AWS_SESSION_TOKEN", "token"),
-            ("AWS_ENDPOINT_URL", &format!("http://{}", self.address)),
+            ("AWS_ENDPOINT_URL", &self.url()),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
