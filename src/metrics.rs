@@ -133,8 +133,8 @@ impl Metrics {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     }
 
-    /// The line, as of `now`.
-    pub(crate) fn line(
+    /// The line without its end, as of `now`; what was counted starts over.
+    pub fn line(
         &self,
         handler: Handler,
         request_id: &str,

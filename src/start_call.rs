@@ -115,7 +115,9 @@ fn unanswered(contact: &Contact<'_>, config: &Config, error: &Error, now: Timest
     answer
 }
 
-fn answered(
+/// The answer to the flow where the API gave one: `answer`, weighed by the threshold, with the `source` that it came from
+/// (`api` or `cache`).
+pub fn answered(
     contact: &Contact<'_>,
     services: &Services,
     answer: &StartAnswer,
@@ -139,7 +141,11 @@ fn report(lookup: &Lookup, severity: Severity) -> Report {
 }
 
 /// What the API is asked, or why it is not.
-fn request(contact: &Contact<'_>, config: &Config) -> Result<StartRequest, Reason> {
+///
+/// # Errors
+///
+/// The reason of the `skipped` answer, or [`Reason::InvalidEvent`].
+pub fn request(contact: &Contact<'_>, config: &Config) -> Result<StartRequest, Reason> {
     if identity::has_opted_out(contact) {
         return Err(Reason::OptedOut);
     }
