@@ -7,7 +7,7 @@
 //! and hash maps in another order. `python3 .ci/instructions.py` compares them with those in `instructions.json`.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ const LAMBDA_TIMEOUT: Duration = Duration::from_secs(60);
 /// For the process to ask for the next call, after its answer.
 const A_MOMENT: Duration = Duration::from_millis(500);
 
-/// What a second binary of the AWS SDK's would show in: outbox alone, since nothing is sent to it before it is needed.
+/// An outbox, for what the AWS SDK costs a process: its client is built at the start, and nothing is sent before a save
+/// fails.
 const WITH_OUTBOX: [(&str, &str); 5] = [
     ("STICKY_CALLS_OUTBOX_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/123456789012/outbox"),
     ("AWS_REGION", "eu-central-1"),
@@ -44,8 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let first = instructions(&bootstrap, &[], 1).await?;
     println!("process::first_answer {first}");
     println!("process::first_answer_with_outbox {}", instructions(&bootstrap, &WITH_OUTBOX, 1).await?);
-    let some = instructions(&bootstrap, &[], 1 + WARM_CALLS).await?;
-    println!("process::warm_call {}", (some - first) / WARM_CALLS);
+    let many = instructions(&bootstrap, &[], 1 + WARM_CALLS).await?;
+    println!("process::warm_call {}", (many - first) / WARM_CALLS);
     Ok(())
 }
 
@@ -54,7 +55,7 @@ async fn instructions(bootstrap: &Path, variables: &[(&str, &str)], calls: u64) 
     let runtime_api = RuntimeApi::start().await;
     let api = StickyCalls::start().await;
     api.fail_always(Some(Fault::body(answer())));
-    let profile = profile_of(bootstrap);
+    let profile = bootstrap.with_file_name("bootstrap.callgrind");
     let mut process = Command::new("valgrind")
         .arg("--tool=callgrind")
         .arg(format!("--callgrind-out-file={}", profile.display()))
@@ -88,10 +89,6 @@ async fn instructions(bootstrap: &Path, variables: &[(&str, &str)], calls: u64) 
     kill_process(id, Signal::TERM)?;
     process.wait().await?;
     total(&std::fs::read_to_string(profile)?).ok_or("a profile without a total".into())
-}
-
-fn profile_of(bootstrap: &Path) -> PathBuf {
-    bootstrap.with_file_name("bootstrap.callgrind")
 }
 
 /// The total in a profile, of all threads.

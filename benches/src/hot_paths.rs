@@ -87,9 +87,8 @@ pub fn end_request(text_bytes: usize) -> HotPath {
 
 /// The same with as many `variables` to write back.
 pub fn end_variables(variables: usize) -> HotPath {
-    let event = (0..variables).fold(event("save"), |event, number| {
-        with_attribute(event, &format!("var_v{number}"), text(100))
-    });
+    let event =
+        (0..variables).fold(event("save"), |event, number| with_attribute(event, &format!("var_v{number}"), text(100)));
     end(event)
 }
 
@@ -227,7 +226,8 @@ fn fill(attributes: &mut Value, bytes: usize) {
 /// An answer of the API's that weighs `bytes`, most of it in the values of these variables.
 fn answer(names: &[&str], bytes: usize) -> String {
     let value = text(bytes / names.len());
-    let variable = |name: &&str| ((*name).to_owned(), json!({"value": value, "source": null, "ttl_seconds": 2_592_000}));
+    let variable =
+        |name: &&str| ((*name).to_owned(), json!({"value": value, "source": null, "ttl_seconds": 2_592_000}));
     json!({
         "call_id": "4a573372-1f28-4e26-b97b-000000000002",
         "customer_ref": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
