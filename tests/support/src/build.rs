@@ -10,21 +10,21 @@ use std::process::Command;
 ///
 /// Where it does not build.
 pub fn build(kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
-    build_of("sticky-connect", kind, name)
-}
-
-/// The same of another package of the workspace. A package is built for itself, with the features that it asks for and
-/// none that another one does.
-///
-/// # Errors
-///
-/// Where it does not build.
-pub fn build_of(package: &str, kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", package, kind, name, "--profile", profile, "--manifest-path", manifest]);
+    command.args([
+        "build",
+        "--package",
+        "sticky-connect",
+        kind,
+        name,
+        "--profile",
+        profile,
+        "--manifest-path",
+        manifest,
+    ]);
     // What `cargo run` says of this package would make the build scripts of dependencies run again.
     let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars().filter(|(name, _)| of_this_package(name)) {

@@ -1,7 +1,9 @@
 //! Sticky Connect beside other ways of asking the same API: its start, its warm calls, its memory.
 //!
-//! `cargo run --release --package benchmarks --bin side_by_side`, with `-- --quick` for a look that takes a minute. What
-//! is measured, and what came of it, is in `docs/performance.md`.
+//!     cargo bench --package benchmarks --bench side_by_side
+//!
+//! With `-- --quick` it takes a minute and tells little. What is measured, and what came of it, is in
+//! `docs/performance.md`.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -10,14 +12,18 @@
     reason = "a benchmark may panic and prints"
 )]
 
+mod cpu;
 mod measure;
+mod process;
 mod stage;
 mod tables;
+mod times;
+mod tls;
 mod way;
 
 use std::time::Duration;
 
-use benchmarks::cpu::Share;
+use crate::cpu::Share;
 
 use crate::measure::Rounds;
 use crate::stage::Stage;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use benchmarks::cpu::Share;
-use benchmarks::times::{Times, ms, ratio};
+use crate::cpu::Share;
+use crate::times::{Times, ms, ratio};
 
 use crate::measure::{Starts, Warm};
 use crate::way::{Kind, Way};

@@ -48,16 +48,3 @@ pub fn ms(time: Duration) -> String {
 pub fn ratio(time: Duration, other: Duration) -> String {
     format!("{:.2}", time.as_secs_f64() / other.as_secs_f64())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_one_of_the_measured_times() {
-        let mut times = Times::default();
-        assert_eq!(times.median(), Duration::ZERO);
-        (1..=200).rev().for_each(|ms| times.add(Duration::from_millis(ms)));
-        assert_eq!([50, 95, 99, 100].map(|percent| times.percentile(percent).as_millis()), [100, 190, 198, 200]);
-    }
-}

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use benchmarks::cpu::Share;
-use benchmarks::process::{Process, Program, Vitals};
+use crate::cpu::Share;
+use crate::process::{Process, Program, Vitals};
 use serde_json::Value;
 use stand_ins::events::{event, with_contact};
 use stand_ins::runtime_api::{Outcome, RuntimeApi};

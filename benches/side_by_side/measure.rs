@@ -3,9 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use benchmarks::cpu::Share;
-use benchmarks::process::Vitals;
-use benchmarks::times::Times;
+use crate::cpu::Share;
+use crate::process::Vitals;
+use crate::times::Times;
 
 use crate::way::{Kind, Running, Way};
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use benchmarks::tls::{Authority, Terminator};
+use crate::tls::{Authority, Terminator};
 use stand_ins::aws::Aws;
-use stand_ins::build::{build, build_of};
+use stand_ins::build::build;
 use stand_ins::stack::jane;
 use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 use tempfile::TempDir;
@@ -46,8 +46,8 @@ impl Stage {
         let given = std::env::var_os("STICKY_CONNECT_BOOTSTRAP");
         for (name, binary) in [
             ("bootstrap", given.map_or_else(|| build("--bin", "bootstrap").unwrap(), PathBuf::from)),
-            ("hello", build_of("benchmarks", "--bin", "hello").unwrap()),
-            ("raw_post", build_of("benchmarks", "--bin", "raw_post").unwrap()),
+            ("hello", env!("CARGO_BIN_EXE_hello").into()),
+            ("raw_post", env!("CARGO_BIN_EXE_raw_post").into()),
         ] {
             let copy = folder.path().join(name);
             if name == "hello" {
