@@ -97,7 +97,8 @@ impl App {
         budget: Budget,
     ) -> Attributes {
         let now = Timestamp::now();
-        let work = self.handle(action, contact, budget.deadline(), now);
+        // A handler's future holds all that it may come to ask, and would be copied by everything it is handed through.
+        let work = Box::pin(self.handle(action, contact, budget.deadline(), now));
         let answer = in_time(budget.deadline(), work, |reason| {
             // What made the handler panic may do so again here.
             catch_unwind(AssertUnwindSafe(|| self.fallback(action, contact, reason, now)))

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::answer::{Line, Report, milliseconds};
 use crate::dispatch::Handler;
@@ -31,6 +31,9 @@ const NEEDS_OPERATOR: &str = "needs_operator";
 
 /// How often the API was asked, retries included.
 const API_ATTEMPTS: &str = "api_attempts";
+
+/// How long the API took, each time that it was asked.
+const API_MS: &str = "api_ms";
 
 /// How many lookups the cache answered, of those for which it was looked at.
 const CACHE_HITS: &str = "cache_hits";
@@ -62,12 +65,16 @@ struct Counted {
     api_ms: Vec<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 struct Counts(BTreeMap<&'static str, u64>);
 
 impl Counts {
     fn add(&mut self, name: &'static str, count: u64) {
         *self.0.entry(name).or_default() += count;
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
     }
 }
 
@@ -153,28 +160,26 @@ impl Metrics {
         }
         by_function.add(NEEDS_OPERATOR, 0);
         api_ms.truncate(MAX_VALUES);
-        let api_ms = if api_ms.is_empty() { None } else { Some(("api_ms", Value::from(api_ms))) };
-        let values = |counts: Counts| counts.0.into_iter().map(|(name, count)| (name, Value::from(count)));
-        let by_handler: Map<_, _> = owned(values(by_handler).chain(api_ms));
-        let by_function: Map<_, _> = owned(values(by_function));
-        let metadata = json!({
-            "Timestamp": now.as_millisecond(),
-            "CloudWatchMetrics": [
-                directive(&["FunctionName", "Handler"], &by_handler),
-                directive(&["FunctionName"], &by_function),
-            ],
-        });
-        let fields = [
-            ("_aws", metadata),
-            ("FunctionName", self.function_name.as_str().into()),
-            ("Handler", handler.name().into()),
-            ("level", self.level.as_str().into()),
-            ("timestamp", format!("{now:.3}").into()),
-            ("message", "metrics".into()),
-            ("request_id", request_id.into()),
+        let api_ms = Some(api_ms).filter(|values| !values.is_empty());
+        let names = by_handler.names().chain(api_ms.as_ref().map(|_| API_MS));
+        let directives = [
+            Directive::new(&["FunctionName", "Handler"], names),
+            Directive::new(&["FunctionName"], by_function.names()),
         ];
-        let line: Map<_, _> = owned(fields).into_iter().chain(by_handler).chain(by_function).collect();
-        Value::from(line).to_string()
+        let line = EmbeddedMetrics {
+            metadata: Metadata { timestamp: now.as_millisecond(), directives },
+            function_name: &self.function_name,
+            handler: handler.name(),
+            level: &self.level,
+            timestamp: format!("{now:.3}"),
+            message: "metrics",
+            request_id,
+            by_handler,
+            by_function,
+            api_ms,
+        };
+        // All of its keys are text, so there is nothing that could not be written.
+        serde_json::to_string(&line).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
@@ -189,14 +194,56 @@ impl Counted {
     }
 }
 
-fn owned<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Map<String, Value> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+/// The line, in the words of its specification.
+#[derive(Serialize)]
+struct EmbeddedMetrics<'a> {
+    #[serde(rename = "_aws")]
+    metadata: Metadata,
+    #[serde(rename = "FunctionName")]
+    function_name: &'a str,
+    #[serde(rename = "Handler")]
+    handler: &'static str,
+    level: &'a str,
+    timestamp: String,
+    message: &'static str,
+    request_id: &'a str,
+    #[serde(flatten)]
+    by_handler: Counts,
+    #[serde(flatten)]
+    by_function: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_ms: Option<Vec<u64>>,
 }
 
-/// Tells CloudWatch which of the line's fields are metrics, with these fields as their dimensions.
-fn directive(dimensions: &[&str], metrics: &Map<String, Value>) -> Value {
-    let definitions: Vec<_> = metrics.keys().map(|name| json!({"Name": name, "Unit": unit(name)})).collect();
-    json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": definitions})
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    timestamp: i64,
+    #[serde(rename = "CloudWatchMetrics")]
+    directives: [Directive; 2],
+}
+
+/// Tells CloudWatch which of the line's fields are metrics, and which are their dimensions.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [&'static [&'static str]; 1],
+    metrics: Vec<Definition>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Directive {
+    fn new(dimensions: &'static [&'static str], metrics: impl Iterator<Item = &'static str>) -> Self {
+        let metrics = metrics.map(|name| Definition { name, unit: unit(name) }).collect();
+        Self { namespace: NAMESPACE, dimensions: [dimensions], metrics }
+    }
 }
 
 fn unit(name: &str) -> &'static str {
@@ -205,6 +252,8 @@ fn unit(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::answer::Severity;
     use crate::sticky_calls::Effort;
@@ -237,9 +286,9 @@ mod tests {
         let expected = json!({
             "_aws": {"Timestamp": 1_770_460_200_000_u64, "CloudWatchMetrics": [
                 {"Namespace": "StickyConnect", "Dimensions": [["FunctionName", "Handler"]], "Metrics": [
-                    count("api_attempts"), ms("api_ms"), count("cache_hits"), count("cold_start"), count("matched"),
+                    count("api_attempts"), count("cache_hits"), count("cold_start"), count("matched"),
                     count("new"), ms("remaining_ms"), count("skipped"), count("unauthorized"), count("unavailable"),
-                    count("unconfirmed"),
+                    count("unconfirmed"), ms("api_ms"),
                 ]},
                 {"Namespace": "StickyConnect", "Dimensions": [["FunctionName"]], "Metrics": [count("needs_operator")]},
             ]},
