@@ -4,7 +4,10 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a benchmark whose input is not what it takes it for has to stop"
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark may print, and one whose input is not what it takes it for has to stop"
 )]
 
 pub mod hot_paths;
+pub mod load;

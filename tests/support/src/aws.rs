@@ -62,6 +62,8 @@ pub enum AwsFault {
     Status(u16),
     /// It is refused with this code.
     Refused(&'static str),
+    /// It is answered with this, and not carried out.
+    Answer(Value),
     /// It is carried out, and never answered.
     TakenThenHang,
 }
@@ -325,6 +327,9 @@ async fn serve_requests(mut connection: Connection, moto: Option<&str>, state: &
             Some(AwsFault::Refused(code)) => {
                 let body = json!({"__type": code, "message": "ordered by a test"}).to_string();
                 connection.send(&response(400, &[], body.as_bytes())).await?;
+            }
+            Some(AwsFault::Answer(answer)) => {
+                connection.send(&response(200, &[], answer.to_string().as_bytes())).await?;
             }
             Some(AwsFault::TakenThenHang) => {
                 forward(moto.expect("moto"), &request).await?;

@@ -70,6 +70,29 @@ pub fn stream(records: &[Value]) -> Value {
     json!({"Records": records.iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
+/// An SQS event with these messages' bodies, each received for the first time.
+pub fn queue(bodies: &[String]) -> Value {
+    let record = |(number, body): (usize, &String)| {
+        json!({
+            "messageId": format!("059f36b4-87a3-44ab-83d2-{number:012}"),
+            "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+            "body": body,
+            "attributes": {
+                "ApproximateReceiveCount": "1",
+                "SentTimestamp": "1770460200000",
+                "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+                "ApproximateFirstReceiveTimestamp": "1770460201000",
+            },
+            "messageAttributes": {},
+            "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:outbox",
+            "awsRegion": "eu-central-1",
+        })
+    };
+    json!({"Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>()})
+}
+
 fn set(value: &mut Value, path: &str, to: Value) {
     let place = path.trim_start_matches('/').split('/').fold(value, |value, key| &mut value[key]);
     *place = to;

@@ -89,6 +89,11 @@ impl Function {
         }
     }
 
+    /// Its process id, where it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Stops it and gives back everything it has printed.
     pub async fn stop(mut self) -> String {
         self.child.kill().await.expect("the process runs");

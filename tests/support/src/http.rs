@@ -52,6 +52,12 @@ impl Connection {
         }
     }
 
+    /// Returns when the other side hangs up; what it still sends is not looked at.
+    pub async fn closed(&mut self) -> io::Result<()> {
+        while self.stream.read_buf(&mut self.unread).await? > 0 {}
+        Ok(())
+    }
+
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 
 use crate::http::{Connection, Request, head, response};
@@ -26,6 +27,8 @@ pub enum Fault {
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// The real answer, this much later.
     Delay(Duration),
+    /// The real answer, as soon as so many requests wait for theirs that all can go on together.
+    Together(Arc<Barrier>),
     /// The request is read and never answered.
     Hang,
     /// The head of an answer, then its body byte by byte, for longer than any caller waits.
@@ -61,6 +64,11 @@ impl Fault {
             }
             other => other,
         }
+    }
+
+    /// Holds requests back until there are this many at once.
+    pub fn together(requests: usize) -> Self {
+        Self::Together(Arc::new(Barrier::new(requests)))
     }
 
     /// A 200 with this body.
@@ -108,6 +116,9 @@ struct State {
     faults: VecDeque<Fault>,
     permanent_fault: Option<Fault>,
     received: Vec<Received>,
+    /// Requests that have come and are not answered yet.
+    in_flight: usize,
+    most_in_flight: usize,
     connections: usize,
     bytes_sent: usize,
     /// Connections older than this many are dead: whatever is sent on them is answered with a reset.
@@ -208,6 +219,11 @@ impl StickyCalls {
         self.lock().carried_out.clone()
     }
 
+    /// The most requests that have been waiting for an answer at once.
+    pub fn most_at_once(&self) -> usize {
+        self.lock().most_in_flight
+    }
+
     /// How many connections have been opened.
     pub fn connections(&self) -> usize {
         self.lock().connections
@@ -233,6 +249,24 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("no panic while it is held")
 }
 
+/// A request from its arrival until its answer leaves or nobody waits for it any more.
+struct InFlight<'a>(&'a Mutex<State>);
+
+impl<'a> InFlight<'a> {
+    fn new(state: &'a Mutex<State>) -> Self {
+        let mut counted = lock(state);
+        counted.in_flight += 1;
+        counted.most_in_flight = counted.most_in_flight.max(counted.in_flight);
+        Self(state)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        lock(self.0).in_flight -= 1;
+    }
+}
+
 async fn serve(stream: TcpStream, number: usize, state: Arc<Mutex<State>>) {
     // Ends with the connection; what the other side makes of it is what is tested.
     let _ = serve_requests(Connection::new(stream), number, &state).await;
@@ -240,6 +274,7 @@ async fn serve(stream: TcpStream, number: usize, state: Arc<Mutex<State>>) {
 
 async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex<State>) -> io::Result<()> {
     while let Some(request) = connection.request().await? {
+        let in_flight = InFlight::new(state);
         let (fault, answer) = {
             let mut state = lock(state);
             if number <= state.dead_connections {
@@ -251,7 +286,8 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
                 body: serde_json::from_slice(&request.body).unwrap_or_default(),
             });
             let fault = state.faults.pop_front().or_else(|| state.permanent_fault.clone());
-            let is_carried_out = matches!(fault, None | Some(Fault::Delay(_) | Fault::TakenThenReset));
+            let is_carried_out =
+                matches!(fault, None | Some(Fault::Delay(_) | Fault::Together(_) | Fault::TakenThenReset));
             (fault, is_carried_out.then(|| state.answer(&request)))
         };
         let real = answer.map(|(status, body)| response(status, &[], body.to_string().as_bytes())).unwrap_or_default();
@@ -261,11 +297,15 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
                 tokio::time::sleep(delay).await;
                 real
             }
+            Some(Fault::Together(all)) => {
+                all.wait().await;
+                real
+            }
             Some(Fault::Answer { status, headers, body }) => {
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 response(status, &headers, &body)
             }
-            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Hang) => return connection.closed().await,
             Some(Fault::Drip) => return drip(connection).await,
             Some(Fault::Reset | Fault::TakenThenReset) => return reset(connection),
             Some(Fault::Close) => return Ok(()),
@@ -275,6 +315,8 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
             Some(Fault::Raw(bytes)) => return connection.send(&bytes).await,
         };
         lock(state).bytes_sent += bytes.len();
+        // Before it leaves: the next request may be here before this task goes on.
+        drop(in_flight);
         connection.send(&bytes).await?;
     }
     Ok(())
