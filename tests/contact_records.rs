@@ -1,6 +1,7 @@
 //! Contact records from a stream, on the running process: which are saved, as what, and what comes again.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -203,6 +204,43 @@ async fn a_batch_of_hundreds_with_anything_between_is_saved_call_by_call() {
     assert_eq!(ids, (0..CALLS).map(|number| format!("call {number:03}")).collect::<Vec<_>>());
     // A few connections, not one for each.
     assert!(stack.api.connections() <= 9, "{}", stack.api.connections());
+}
+
+/// The records of a thousand calls.
+fn a_thousand() -> Vec<Value> {
+    (0..1_000).map(|number| janes(&[("/ContactId", json!(format!("call {number:03}")))])).collect()
+}
+
+#[tokio::test]
+async fn a_thousand_calls_in_one_batch_are_all_saved_with_eight_requests_at_once() {
+    let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
+    // None is answered before there are eight, so with fewer at once they would wait until their time is up.
+    stack.api.fail_always(Some(Fault::together(8)));
+    let batch = stream(&a_thousand()).to_string();
+    let Outcome::Answer(answer) = stack.function.outcome(batch, Duration::from_secs(60)).await else { panic!() };
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({"batchItemFailures": []}));
+    let ids: BTreeSet<_> = stack.api.ended().iter().map(|end| end["call_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((stack.api.received().len(), ids.len(), stack.api.most_at_once()), (1_000, 1_000, 8));
+}
+
+#[tokio::test]
+async fn of_a_thousand_calls_those_for_which_lambda_leaves_no_time_come_again_and_no_others() {
+    let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
+    for _ in 0..100 {
+        stack.api.fail_next(Fault::Delay(Duration::ZERO));
+    }
+    stack.api.fail_always(Some(Fault::Hang));
+    let records = a_thousand();
+    let batch = stream(&records);
+    let answer = stack.invoke(&batch).await;
+    let reported = answer["batchItemFailures"].as_array().unwrap();
+    let come_again: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
+    let saved: BTreeSet<_> = stack.api.ended().iter().map(|end| end["call_id"].as_str().unwrap().to_owned()).collect();
+    assert!(!saved.is_empty());
+    let sent = records.iter().zip(batch["Records"].as_array().unwrap());
+    let not_saved = sent.filter(|(record, _)| !saved.contains(record["ContactId"].as_str().unwrap()));
+    assert_eq!(come_again, not_saved.map(|(_, raw)| raw["kinesis"]["sequenceNumber"].as_str().unwrap()).collect());
+    assert_eq!((reported.len(), stack.api.most_at_once()), (1_000 - saved.len(), 8));
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
-use stand_ins::events::{event, with_attribute, with_contact, with_parameter};
+use stand_ins::events::{event, queue, with_attribute, with_contact, with_parameter};
 use stand_ins::log::lines;
+use stand_ins::runtime_api::Outcome;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 
@@ -26,6 +27,13 @@ fn end_of_call(number: usize) -> Value {
     let event = with_parameter(event, "call_id", format!("call {number}"));
     let event = with_parameter(event, "call_date", format!("2026-02-07T10:30:00.{number:03}Z"));
     with_parameter(event, "call_summary", format!("summary {number}"))
+}
+
+/// What the outbox holds of call `number`.
+fn kept(number: usize) -> String {
+    let request = json!({"call_id": format!("call {number}"), "customer_ref": JANE, "intent": "i", "intent_status": "open",
+        "variables": {"call_date": "d"}});
+    json!({"version": 1, "reason": "timeout", "queued_at": "t", "contact_id": null, "request": request}).to_string()
 }
 
 /// The call ids that the API has an end of, each as often as it has one.
@@ -93,15 +101,7 @@ async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_agai
         json!({"messageId": format!("m{number}"), "receiptHandle": "r", "body": body, "eventSource": "aws:sqs",
             "attributes": {"ApproximateReceiveCount": "1"}})
     };
-    let kept = |number: usize| {
-        let request = json!({"call_id": format!("call {number}"), "customer_ref": JANE, "intent": "i", "intent_status": "open",
-            "variables": {"call_date": "d"}});
-        message(
-            number,
-            json!({"version": 1, "reason": "timeout", "queued_at": "t", "contact_id": null, "request": request})
-                .to_string(),
-        )
-    };
+    let kept = |number: usize| message(number, kept(number));
     let poison = message(3, "poison".to_owned());
     let unknown = message(4, json!({"version": 2}).to_string());
     let odd = json!({"messageId": "m5", "eventSource": "aws:sqs", "body": 7});
@@ -129,6 +129,42 @@ async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_agai
     let levels: Vec<_> = unreadable.map(|line| line["level"].clone()).collect();
     assert_eq!(levels, ["ERROR", "ERROR", "ERROR", "WARN"], "told once, though it comes again: {log}");
     assert!(lines(&log, "batch").iter().all(|line| line["level"] == "WARN"), "{log}");
+}
+
+#[tokio::test]
+async fn a_thousand_summaries_in_one_batch_are_all_delivered_with_eight_requests_at_once() {
+    let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
+    // None is answered before there are eight, so with fewer at once they would wait until their time is up.
+    stack.api.fail_always(Some(Fault::together(8)));
+    let mut bodies: Vec<_> = (0..1_000).map(kept).collect();
+    bodies.insert(500, "poison".to_owned());
+    let batch = queue(&bodies);
+    let Outcome::Answer(answer) = stack.function.outcome(batch.to_string(), Duration::from_secs(60)).await else {
+        panic!()
+    };
+    let poison = json!({"batchItemFailures": [{"itemIdentifier": batch["Records"][500]["messageId"]}]});
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), poison);
+    let ids: BTreeSet<_> = ended(&stack.api).into_iter().collect();
+    assert_eq!((stack.api.received().len(), ids.len(), stack.api.most_at_once()), (1_000, 1_000, 8));
+}
+
+#[tokio::test]
+async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_come_again_and_no_others() {
+    let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
+    for _ in 0..100 {
+        stack.api.fail_next(Fault::Delay(Duration::ZERO));
+    }
+    stack.api.fail_always(Some(Fault::Hang));
+    let batch = queue(&(0..1_000).map(kept).collect::<Vec<_>>());
+    let answer = stack.invoke(&batch).await;
+    let reported = answer["batchItemFailures"].as_array().unwrap();
+    let come_again: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
+    let delivered: BTreeSet<_> = ended(&stack.api).into_iter().collect();
+    assert!(!delivered.is_empty());
+    let sent = batch["Records"].as_array().unwrap().iter().enumerate();
+    let not_delivered = sent.filter(|(number, _)| !delivered.contains(&format!("call {number}")));
+    assert_eq!(come_again, not_delivered.map(|(_, message)| message["messageId"].as_str().unwrap()).collect());
+    assert_eq!((reported.len(), stack.api.most_at_once()), (1_000 - delivered.len(), 8));
 }
 
 #[tokio::test]

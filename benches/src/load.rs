@@ -276,7 +276,7 @@ impl Kind {
 }
 
 /// Records as long as fit into one event a thousand at a time.
-const LONG: Kind = Kind::LongRecords(3_000);
+const LONG: Kind = Kind::LongRecords(2_700);
 
 async fn batches(bootstrap: &Path) {
     let slow = Some(Fault::Delay(Duration::from_millis(80)));
