@@ -5,7 +5,7 @@
 //! one end of a call, so a second one does no harm, but the first one is all that it takes: of a call's records in one
 //! batch the fullest is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_lambda_events::encodings::Base64Data;
@@ -79,7 +79,7 @@ pub async fn handle(
 /// The answer that brings the whole batch back.
 pub fn all_of_it(records: &[&RawValue]) -> KinesisEventResponse {
     let mut answer = KinesisEventResponse::default();
-    answer.set_failures(records.iter().map(|record| sequence_number(record)));
+    answer.set_failures(records.iter().map(|record| sequence_number(&kinesis(record))));
     answer
 }
 
@@ -120,12 +120,13 @@ impl Entry {
 /// mark.
 fn calls(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> BTreeMap<String, Call> {
     let mut calls: BTreeMap<String, Call> = BTreeMap::new();
-    let mut saved_by_a_flow = Vec::new();
+    let mut saved_by_a_flow = BTreeSet::new();
     for record in records {
-        let text = text(record).unwrap_or_default();
+        let kinesis = kinesis(record);
+        let text = text(&kinesis).unwrap_or_default();
         let Some(contact_record) = ContactRecord::parse(&text) else {
             if Object::parse(&text).is_none() {
-                let (sequence_number, fault) = (sequence_number(record), Fault::Record);
+                let (sequence_number, fault) = (sequence_number(&kinesis), Fault::Record);
                 services.metrics.count_fault(fault);
                 tracing::warn!(request_id, sequence_number, fault = fault.name(), "a record could not be read");
             }
@@ -134,7 +135,7 @@ fn calls(records: &[&RawValue], services: &Services, request_id: &str, now: Time
         if is_saved_by_a_flow(&contact_record) {
             saved_by_a_flow.extend(contact_record.contact().call_id());
         } else if let Some(entry) = entry(&contact_record, services, request_id, now) {
-            let number = sequence_number(record);
+            let number = sequence_number(&kinesis);
             match calls.get_mut(&entry.summary.request.call_id) {
                 Some(call) => call.add(number, entry),
                 None => {
@@ -211,15 +212,18 @@ fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Resul
     }
 }
 
+/// What Kinesis says of a record, its data included.
+fn kinesis<'a>(record: &'a RawValue) -> Object<'a> {
+    Object::parse(record.get()).and_then(|record| record.object("kinesis")).unwrap_or_default()
+}
+
 /// The text of a record's data, which Kinesis hands over in Base64.
-fn text(record: &RawValue) -> Option<String> {
-    let kinesis = Object::parse(record.get())?.object("kinesis")?;
+fn text(kinesis: &Object<'_>) -> Option<String> {
     let data: Base64Data = serde_json::from_str(kinesis.raw("data")?).ok()?;
     String::from_utf8(data.0).ok()
 }
 
 /// A record's sequence number. A blank one makes Lambda take the whole batch for failed, which loses nothing.
-fn sequence_number(record: &RawValue) -> String {
-    let kinesis = Object::parse(record.get()).and_then(|record| record.object("kinesis"));
-    kinesis.and_then(|kinesis| kinesis.text("sequenceNumber")).unwrap_or_default()
+fn sequence_number(kinesis: &Object<'_>) -> String {
+    kinesis.text("sequenceNumber").unwrap_or_default()
 }

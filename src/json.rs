@@ -5,6 +5,7 @@
 //! when it is asked for. Raw text is skipped without recursion, which makes any depth of nesting safe, and numbers keep
 //! all their digits.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 
 /// A JSON object. Where a key is repeated the last value holds, as in JavaScript.
 #[derive(Clone, Debug, Default)]
-pub struct Object<'a>(BTreeMap<Text, &'a RawValue>);
+pub struct Object<'a>(BTreeMap<Text<'a>, &'a RawValue>);
 
 impl<'a> Object<'a> {
     /// Reads one JSON object, or `None` where `json` is anything else.
@@ -38,7 +39,9 @@ impl<'a> Object<'a> {
 
     /// The string at `key`. Half a surrogate pair in it becomes U+FFFD: a summary cut inside an emoji is still a summary.
     pub fn text(&self, key: &str) -> Option<String> {
-        serde_json::from_str::<Text>(self.raw(key)?).ok().map(|text| text.0)
+        // What is no string is not left to the parser, whose error would cost more than the reading of one.
+        let json = self.raw(key).filter(|json| json.starts_with('"'))?;
+        serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0.into_owned())
     }
 
     /// The string at `key`, or a number or boolean there as its text, digit for digit.
@@ -63,7 +66,7 @@ impl<'a> Object<'a> {
 
     /// Every key, in alphabetical order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|key| key.0.as_str())
+        self.0.keys().map(|key| &*key.0)
     }
 
     /// The value at `key`, unread.
@@ -72,29 +75,34 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A JSON string that may hold half a surrogate pair, which `String` would refuse.
+/// A JSON string that may hold half a surrogate pair, which `String` would refuse. One without escapes, as nearly every
+/// key is, is not copied.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Text(String);
+struct Text<'a>(Cow<'a, str>);
 
-impl std::borrow::Borrow<str> for Text {
+impl std::borrow::Borrow<str> for Text<'_> {
     fn borrow(&self) -> &str {
         &self.0
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bytes;
 
-        impl Visitor<'_> for Bytes {
-            type Value = Text;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
-                Ok(Text(String::from_utf8_lossy(bytes).into_owned()))
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
+                Ok(Text(String::from_utf8_lossy(bytes)))
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+                Ok(Text(String::from_utf8_lossy(bytes).into_owned().into()))
             }
         }
 
