@@ -38,6 +38,17 @@ const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 const KB: usize = 1_024;
+
+/// How much text there is in a contact's attributes, in bytes; Connect keeps 32 KB.
+const SIZES: [usize; 3] = [KB, 8 * KB, 32_000];
+
+/// Texts in which a card number must be looked for.
+const NUMBERS: [(&str, &str); 3] = [
+    ("numbers", "Order 4711-0815 of 2026-02-07, 129.90, phone +1 202 555 0123, ticket 00012345. "),
+    ("card numbers", "4111 1111 1111 1111, "),
+    ("single digits", "4 7 1 1 0 8 1 5 2 "),
+];
+
 const SAVE: (&str, &str) = ("STICKY_CALLS_ACTION", "save");
 const JANE: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -83,12 +94,12 @@ async fn attributes_at_the_start(bootstrap: &Path) {
     };
     let base = || event("returning_caller");
     let mut inputs = vec![input("none", 0, base())];
-    for bytes in [KB, 8 * KB, 32_000] {
-        let event = with_texts(base(), "note", &texts(bytes / 4, 4, prose));
+    for bytes in SIZES {
+        let event = with_texts(base(), "note", &vec![prose(bytes / 4); 4]);
         inputs.push(input("4 long ones", bytes, event));
     }
-    for bytes in [KB, 8 * KB, 32_000] {
-        let event = with_texts(base(), "note", &texts(30, bytes / 30, prose));
+    for bytes in SIZES {
+        let event = with_texts(base(), "note", &vec![prose(30); bytes / 30]);
         inputs.push(input(&format!("{} of 30 bytes", bytes / 30), bytes, event));
     }
     let mut stack = Stack::start(bootstrap, &[]).await;
@@ -105,23 +116,21 @@ async fn attributes_at_the_end(bootstrap: &Path) {
     };
     let base = || event("save");
     let mut inputs = vec![input("none", 0, base())];
-    for bytes in [KB, 8 * KB, 32_000] {
-        let event = with_texts(base(), "var_note", &texts(bytes / 4, 4, prose));
+    for bytes in SIZES {
+        let event = with_texts(base(), "var_note", &vec![prose(bytes / 4); 4]);
         inputs.push(input("4 long variables", bytes, event));
     }
-    for bytes in [KB, 8 * KB, 32_000] {
-        let event = with_texts(base(), "var_note", &texts(30, bytes / 30, prose));
+    for bytes in SIZES {
+        let event = with_texts(base(), "var_note", &vec![prose(30); bytes / 30]);
         inputs.push(input(&format!("{} variables of 30 bytes", bytes / 30), bytes, event));
     }
-    let summaries: [(&str, fn(usize) -> String); 4] = [
-        ("a summary in prose", prose),
-        ("a summary full of numbers", numbers),
-        ("a summary of card numbers", card_numbers),
-        ("a summary of single digits", single_digits),
-    ];
-    for (what, text) in summaries {
-        for bytes in [KB, 8 * KB, 32_000] {
-            inputs.push(input(what, bytes, with_parameter(base(), "call_summary", text(bytes))));
+    for bytes in SIZES {
+        inputs.push(input("a summary in prose", bytes, with_parameter(base(), "call_summary", prose(bytes))));
+    }
+    for (what, text) in NUMBERS {
+        for bytes in SIZES {
+            let text = filled(text, bytes);
+            inputs.push(input(&format!("a summary of {what}"), bytes, with_parameter(base(), "call_summary", text)));
         }
     }
     let mut stack = Stack::start(bootstrap, &[SAVE]).await;
@@ -151,7 +160,7 @@ async fn answers(bootstrap: &Path) {
 
 async fn variables(bootstrap: &Path) {
     let names = |count: usize| -> Vec<String> { (0..count).map(|number| format!("note{number:04}")).collect() };
-    let body = answer(&texts(100, 100, prose).into_iter().zip(names(100)).collect::<Vec<_>>());
+    let body = answer(&vec![prose(100); 100].into_iter().zip(names(100)).collect::<Vec<_>>());
     let mut stacks = Vec::new();
     for count in [4, 20, 100] {
         let configured = names(count).join(",");
@@ -448,24 +457,8 @@ fn answer_of(bytes: usize, count: usize) -> String {
     body + &" ".repeat(rest)
 }
 
-fn texts(bytes: usize, count: usize, text: fn(usize) -> String) -> Vec<String> {
-    (0..count).map(|_| text(bytes)).collect()
-}
-
 fn prose(bytes: usize) -> String {
     filled("The customer called about an invoice that was charged twice and would like it back. ", bytes)
-}
-
-fn numbers(bytes: usize) -> String {
-    filled("Order 4711-0815 of 2026-02-07, 129.90, phone +1 202 555 0123, ticket 00012345. ", bytes)
-}
-
-fn card_numbers(bytes: usize) -> String {
-    filled("4111 1111 1111 1111, ", bytes)
-}
-
-fn single_digits(bytes: usize) -> String {
-    filled("4 7 1 1 0 8 1 5 2 ", bytes)
 }
 
 fn filled(with: &str, bytes: usize) -> String {
