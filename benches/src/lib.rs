@@ -4,10 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark may print, and one whose input is not what it takes it for has to stop"
+    reason = "a benchmark whose input is not what it takes it for has to stop"
 )]
 
 pub mod hot_paths;
-pub mod load;

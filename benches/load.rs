@@ -1,14 +1,25 @@
-//! Load: what a call costs as what it carries grows, and how batches scale with their length.
+//! Load: what a call costs as what it carries grows, and how batches scale with their length; on Linux:
+//!
+//!     cargo bench --package benchmarks --bench load
 //!
 //! Measured on the release binary between the stand-ins of the Lambda Runtime API and of the Sticky Calls API. Wall-clock
 //! times hold the stand-ins' work too, and whatever else the machine is doing; CPU time is the function's own, and what is
 //! stretched where Lambda gives it a fraction of a CPU.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark may panic and prints"
+)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
+use stand_ins::build::build;
 use stand_ins::events::{event, queue, record, stream, with_attribute, with_parameter};
 use stand_ins::function::Function;
 use stand_ins::runtime_api::Outcome;
@@ -52,13 +63,11 @@ const NUMBERS: [(&str, &str); 3] = [
 const SAVE: (&str, &str) = ("STICKY_CALLS_ACTION", "save");
 const JANE: &str = "00000000-0000-4000-8000-000000000001";
 
-/// Measures everything on this release binary, and prints it as tables.
-///
-/// # Panics
-///
-/// Where the function does not answer as it should: then there is nothing to measure. And where this is not Linux, whose
-/// `/proc` tells of CPU time and memory.
-pub async fn report(bootstrap: &Path) {
+/// Stops where the function does not answer as it should: then there is nothing to measure.
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let given = std::env::var_os("STICKY_CONNECT_BOOTSTRAP");
+    let bootstrap = &given.map_or_else(|| build("--bin", "bootstrap").unwrap(), PathBuf::from);
     attributes_at_the_start(bootstrap).await;
     attributes_at_the_end(bootstrap).await;
     answers(bootstrap).await;
