@@ -122,7 +122,6 @@ impl Stage {
         }
         let mut way = Way::of_binary(Kind::Tutorial, &self.python, &variables);
         way.program.command.extend(["-m", "awslambdaric", "tutorial.handler"].map(Into::into));
-        way.binary = None;
         way
     }
 }

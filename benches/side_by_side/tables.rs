@@ -19,84 +19,60 @@ const PERCENT: f64 = 7.24;
 
 /// From the start of the process to its first answer.
 pub fn starts(ways: &[Way], measured: &MeasuredStarts) {
-    println!("### Process start to first answer, over TLS, in ms\n");
-    let mut head = row("");
-    let mut line = row("---");
-    for (share, _) in measured {
-        head += &format!(" {} | × hello |", within(*share));
-        line += "---:|---:|";
-    }
-    println!("{head} processor time | at an even {PERCENT} % | page faults |\n{line}---:|---:|---:|");
-    for (at, way) in ways.iter().enumerate() {
-        let mut line = row(way.kind.name());
-        for (_, starts) in measured {
-            let hello = &starts[place(ways, Kind::Hello)].first_answer;
-            let first = &starts[at].first_answer;
-            line += &format!(" {} ({} to {}) |", ms(first.median()), ms(first.percentile(5)), ms(first.percentile(95)));
-            line += &format!(" {} |", ratio(first.median(), hello.median()));
-        }
-        let whole = &measured[0].1[at];
-        let cpu = whole.cpu.median();
-        println!("{line} {} | {} | {} |", ms(cpu), ms(evenly(cpu)), whole.vitals.page_faults);
-    }
-    println!(
-        "\nThe median, in parentheses the 5th and 95th percentile. \"At an even {PERCENT} %\": the processor time stretched \
-         to that share, which no luck with periods makes shorter."
-    );
     for (share, starts) in measured {
-        let raw = &starts[place(ways, Kind::RawPost)];
-        let counts = [Kind::StickyConnect, Kind::Tutorial].map(|kind| starts[place(ways, kind)].first_answer.count());
+        let hello = starts[place(ways, Kind::Hello)].first_answer.median();
+        println!("### Process start to first answer over TLS, {}, in ms\n", within(*share));
+        println!("| | median | 5th to 95th percentile | × hello | processor time | page faults |");
+        println!("|---|---:|---:|---:|---:|---:|");
+        for (way, Starts { first_answer, cpu, vitals, .. }) in ways.iter().zip(starts) {
+            println!(
+                "| {} | {} | {} to {} | {} | {} | {} |",
+                way.kind.name(),
+                ms(first_answer.median()),
+                ms(first_answer.percentile(5)),
+                ms(first_answer.percentile(95)),
+                ratio(first_answer.median(), hello),
+                ms(cpu.median()),
+                vitals.page_faults,
+            );
+        }
+        let count = |kind| starts[place(ways, kind)].first_answer.count();
         println!(
-            "{}: {} starts each ({} of the tutorial); a first connection (DNS, TCP, TLS) takes {} ms of the raw POST.",
-            within(*share),
-            counts[0],
-            counts[1],
-            ms(raw.handshake.median()),
+            "\n{} starts each, {} of the tutorial. A first connection (DNS, TCP, TLS) takes {} ms of the raw POST.\n",
+            count(Kind::StickyConnect),
+            count(Kind::Tutorial),
+            ms(starts[place(ways, Kind::RawPost)].handshake.median()),
         );
     }
-    println!();
 }
 
 /// Calls of a process that has answered before.
 pub fn warm(ways: &[Way], measured: &MeasuredWarm) {
-    println!("### Warm calls over TLS, in ms\n");
-    let mut head = row("");
-    let mut line = row("---");
-    for (delay, share, _) in measured {
-        let api = if *delay == 0 { "at once".to_owned() } else { format!("after {delay} ms") };
-        head += &format!(" API answers {api}, {}: p50 | p95 | p99 | × raw POST |", within(*share));
-        line += "---:|---:|---:|---:|";
-    }
-    println!("{head}\n{line}");
-    for (at, way) in ways.iter().enumerate() {
-        // Its calls are answered by the cache, which is moto here: a figure of moto's.
-        if way.kind == Kind::StickyConnectWithAll {
-            continue;
-        }
-        let mut line = row(way.kind.name());
-        for (_, _, warm) in measured {
-            let calls = &warm[at].calls;
-            for percent in [50, 95, 99] {
-                line += &format!(" {} |", ms(calls.percentile(percent)));
-            }
-            line += &format!(" {} |", ratio(calls.median(), raw(ways, warm).median()));
-        }
-        println!("{line}");
-    }
     for (delay, share, warm) in measured {
-        println!("{} calls each where the API takes {delay} ms, {}.", warm[0].calls.count(), within(*share));
+        let api = if *delay == 0 { "at once".to_owned() } else { format!("after {delay} ms") };
+        println!("### Warm calls over TLS, API answers {api}, {}, in ms\n", within(*share));
+        println!("| | p50 | p95 | p99 | × raw POST |\n|---|---:|---:|---:|---:|");
+        for (way, Warm { calls, .. }) in ways.iter().zip(warm) {
+            let ratio = match way.kind {
+                // Its calls are answered by the cache, which is moto here: a figure of moto's.
+                Kind::StickyConnectWithAll => continue,
+                // It makes no POST.
+                Kind::Hello => String::new(),
+                _ => ratio(calls.median(), raw(ways, warm).median()),
+            };
+            let [p50, p95, p99] = [50, 95, 99].map(|percent| ms(calls.percentile(percent)));
+            println!("| {} | {p50} | {p95} | {p99} | {ratio} |", way.kind.name());
+        }
+        println!("\n{} calls each.\n", warm[0].calls.count());
     }
-    println!();
 }
 
 /// What the processes take after all these calls.
 pub fn memory(ways: &[Way], measured: &[Warm]) {
-    println!("### Memory after the warm calls, and size\n");
-    println!("| | peak, MB | threads | executable, MB |\n|---|---:|---:|---:|");
-    for (way, warm) in ways.iter().zip(measured) {
-        let size = way.binary.as_ref().map_or("".to_owned(), |binary| format!("{:.1}", size(binary)));
-        let Warm { vitals, .. } = warm;
-        println!("| {} | {:.1} | {} | {size} |", way.kind.name(), vitals.peak as f64 / MB, vitals.threads);
+    println!("### Memory after the warm calls\n");
+    println!("| | peak, MB | threads |\n|---|---:|---:|");
+    for (way, Warm { vitals, .. }) in ways.iter().zip(measured) {
+        println!("| {} | {:.1} | {} |", way.kind.name(), vitals.peak as f64 / MB, vitals.threads);
     }
     println!();
 }
@@ -131,8 +107,8 @@ pub fn bounds(ways: &[Way], measured: &MeasuredStarts, warm: &MeasuredWarm) {
     let peak = |kind| warm[0].2[of(kind)].vitals.peak as f64 / MB;
     bound_line("peak memory with nothing optional, MB", 12.0, peak(Kind::StickyConnect));
     bound_line("peak memory with outbox, cache and secret, MB", 16.0, peak(Kind::StickyConnectWithAll));
-    let binary = ways[of(Kind::StickyConnect)].binary.as_ref();
-    bound_line("executable, MB", 9.0, binary.map_or(f64::NAN, |binary| size(binary)));
+    let executable = &ways[of(Kind::StickyConnect)].program.command[0];
+    bound_line("executable, MB", 9.0, fs::metadata(executable).unwrap().len() as f64 / MB);
     println!();
 }
 
@@ -155,10 +131,6 @@ fn within(share: Option<Share>) -> String {
     format!("{percent:.2} % of one in periods of {} ms", period.as_millis())
 }
 
-fn row(first: &str) -> String {
-    if first == "---" { "|---|".to_owned() } else { format!("| {first} |") }
-}
-
 /// How long this processor time takes where each moment has that share of a processor.
 fn evenly(cpu: Duration) -> Duration {
     cpu.mul_f64(100.0 / PERCENT)
@@ -166,8 +138,4 @@ fn evenly(cpu: Duration) -> Duration {
 
 fn in_ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
-}
-
-fn size(binary: &std::path::Path) -> f64 {
-    fs::metadata(binary).unwrap().len() as f64 / MB
 }

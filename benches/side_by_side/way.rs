@@ -1,7 +1,7 @@
 //! The ways of asking the API that are compared.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,15 +46,12 @@ impl Kind {
 pub struct Way {
     pub kind: Kind,
     pub program: Program,
-    /// The file whose size is what is deployed, where it is one.
-    pub binary: Option<PathBuf>,
 }
 
 impl Way {
     /// A function or program that is one file.
     pub fn of_binary(kind: Kind, binary: &Path, variables: &[(String, String)]) -> Self {
-        let program = Program { command: vec![binary.into()], variables: owned(variables) };
-        Self { kind, program, binary: Some(binary.to_owned()) }
+        Self { kind, program: Program { command: vec![binary.into()], variables: owned(variables) } }
     }
 
     /// Starts it and waits for its first answer.
