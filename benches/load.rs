@@ -74,6 +74,7 @@ async fn main() {
     variables(bootstrap).await;
     batches(bootstrap).await;
     outages(bootstrap).await;
+    hung_api(bootstrap).await;
 }
 
 /// One row of a table of warm calls.
@@ -428,6 +429,24 @@ async fn outage(bootstrap: &Path, kind: Kind, has_outbox: bool, api: &str, fault
         stack.api.most_at_once(),
         micros(cpu) / 1_000.0,
     )
+}
+
+/// What a caller waits for at most. After three such calls the guard asks no more.
+async fn hung_api(bootstrap: &Path) {
+    println!(
+        "\n## A call while the API hangs, with the default budget of 2,500 ms\n\n| | slowest of 3, ms |\n|---|---:|"
+    );
+    for (what, variables, name) in [("a lookup", &[][..], "returning_caller"), ("a save", &[SAVE], "save")] {
+        let mut stack = Stack::start(bootstrap, variables).await;
+        stack.api.fail_always(Some(Fault::Hang));
+        let mut slowest = Duration::ZERO;
+        for _ in 0..3 {
+            let began = Instant::now();
+            stack.invoke(&event(name)).await;
+            slowest = slowest.max(began.elapsed());
+        }
+        println!("| {what} | {} |", slowest.as_millis());
+    }
 }
 
 /// An event with these texts as attributes, called `<prefix>0000` and so on.
