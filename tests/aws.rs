@@ -104,6 +104,21 @@ async fn connections_that_died_while_frozen_cost_nobody_the_answer() {
 }
 
 #[tokio::test]
+async fn connections_that_break_as_soon_as_they_are_used_cost_nobody_the_answer() {
+    let (url, connections) = store();
+    let secret = clients(&url).secret("arn");
+    // More than a request is tried.
+    for answer in join_all((0..5).map(|_| secret.read(soon()))).await {
+        assert_eq!(answer.unwrap().expose_secret(), "sk_test_1");
+    }
+    for connection in connections.iter().take(5) {
+        // Closed with a request in it that nobody has read, a connection is reset.
+        std::thread::spawn(move || connection.peek(&mut [0]).unwrap());
+    }
+    assert_eq!(secret.read(soon()).await.unwrap().expose_secret(), "sk_test_1");
+}
+
+#[tokio::test]
 async fn an_impostor_with_a_certificate_of_their_own_never_sees_a_request() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = signing_key.serialize_der().try_into().unwrap();

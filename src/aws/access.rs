@@ -40,15 +40,16 @@ pub struct Access {
 }
 
 impl Access {
-    /// Sets up what the clients share, an HTTP client among it. Nothing is sent yet.
+    /// Sets up what the clients share, the HTTP clients among it. Nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// Where the HTTP client can't be built.
+    /// Where the HTTP clients can't be built.
     pub fn clients(&self, https: &Https) -> Result<Clients, reqwest::Error> {
-        let client = https.client().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
-        let http = http_client(client.pool_idle_timeout(MAX_IDLE).build()?);
-        // A connection that brought a 500 may be used again: the client closes none on demand.
+        let client = || https.client().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
+        let pooled = client().pool_idle_timeout(MAX_IDLE).build()?;
+        let http = http_client(pooled, client().pool_max_idle_per_host(0).build()?);
+        // A connection that brought a 500 may be used again: the clients close none on demand.
         let retry = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS)
             .with_initial_backoff(FIRST_PAUSE)

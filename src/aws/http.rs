@@ -11,18 +11,28 @@ use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Client, Request};
 
-/// What sends the requests of every service. The time-outs are the client's own; the SDK's are not looked at.
-pub(super) fn http_client(client: Client) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(Connector(client));
+/// Where the SDK says which of its tries a request is: `attempt=1; max=3`.
+const TRY: &str = "amz-sdk-request";
+
+/// What sends the requests of every service. The time-outs are the clients' own; the SDK's are not looked at.
+///
+/// A try after the first goes by `unpooled`, on a connection of its own: what failed may be a connection that died while
+/// the function was frozen, and then so are all that were kept, which may be more than there are tries.
+pub(super) fn http_client(pooled: Client, unpooled: Client) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Connector { pooled, unpooled });
     http_client_fn(move |_, _| connector.clone())
 }
 
 #[derive(Debug)]
-struct Connector(Client);
+struct Connector {
+    pooled: Client,
+    unpooled: Client,
+}
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.0.clone();
+        let is_first = request.headers().get(TRY).is_none_or(|text| text.contains("attempt=1;"));
+        let client = if is_first { self.pooled.clone() } else { self.unpooled.clone() };
         HttpConnectorFuture::new(async move { send(&client, request).await })
     }
 }
