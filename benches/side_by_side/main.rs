@@ -23,8 +23,7 @@ mod way;
 
 use std::time::Duration;
 
-use crate::cpu::Share;
-
+use crate::cpu::{ControlGroup, Share};
 use crate::measure::Rounds;
 use crate::stage::Stage;
 
@@ -33,23 +32,24 @@ async fn main() {
     let rounds = if std::env::args().any(|argument| argument == "--quick") { Rounds::QUICK } else { Rounds::FULL };
     let stage = Stage::set().await;
     let mut ways = stage.ways();
+    let mut shares = vec![None];
     // Lambda's period is not documented; the kernel's own default is the long one.
-    let shares = [None, Some(20), Some(100)].map(|ms| ms.map(|ms| Share::of_128_mb(Duration::from_millis(ms))));
+    let of_128_mb = [20, 100].map(|ms| Some(Share::of_128_mb(Duration::from_millis(ms))));
+    // Tried before anything is measured, so that nothing else that fails is taken for it.
+    match ControlGroup::new(&format!("sticky-connect-{}-tried", std::process::id()), of_128_mb[0]) {
+        Ok(_) => shares.extend(of_128_mb),
+        Err(error) => println!("not measured at the share of a 128 MB function: {error}\n"),
+    }
     let mut starts = Vec::new();
-    for share in shares {
-        match measure::starts(&ways, share, rounds).await {
-            Ok(measured) => starts.push((share, measured)),
-            Err(error) => println!("not measured at the share of a 128 MB function: {error}\n"),
-        }
+    for &share in &shares {
+        starts.push((share, measure::starts(&ways, share, rounds).await.unwrap()));
     }
     tables::starts(&ways, &starts);
     let mut warm = Vec::new();
-    for (delay, share) in [(0, None), (80, None), (0, shares[1])] {
+    let throttled = shares.get(1).map(|share| (0, *share));
+    for (delay, share) in [(0, None), (80, None)].into_iter().chain(throttled) {
         stage.answer_after(Duration::from_millis(delay));
-        match measure::warm(&mut ways, share, rounds.warm(delay, share)).await {
-            Ok(measured) => warm.push((delay, share, measured)),
-            Err(error) => println!("not measured at the share of a 128 MB function: {error}\n"),
-        }
+        warm.push((delay, share, measure::warm(&mut ways, share, rounds.warm(delay, share)).await.unwrap()));
     }
     tables::warm(&ways, &warm);
     tables::memory(&ways, &warm[0].2);
