@@ -106,6 +106,8 @@ def main() -> int:
 
     install_tools()
     now = hot_paths(bench("instructions", "--output-format=json")) | process(bench("process"))
+    if accept and not now:
+        sys.exit("nothing was counted")
     if accept:
         renewed = {"counted_with": here, "instructions": {path: rounded(count) for path, count in now.items()}}
         BASELINE.write_text(json.dumps(renewed, indent=2) + "\n", encoding="utf-8")

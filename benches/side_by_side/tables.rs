@@ -32,7 +32,7 @@ pub fn starts(ways: &[Way], measured: &MeasuredStarts) {
                 ms(first_answer.percentile(5)),
                 ms(first_answer.percentile(95)),
                 ratio(first_answer.median(), hello),
-                ms(cpu.median()),
+                if cpu.count() > 0 { ms(cpu.median()) } else { "not counted".to_owned() },
                 vitals.page_faults,
             );
         }
@@ -54,7 +54,7 @@ pub fn warm(ways: &[Way], measured: &MeasuredWarm) {
         println!("| | p50 | p95 | p99 | × raw POST |\n|---|---:|---:|---:|---:|");
         for (way, Warm { calls, .. }) in ways.iter().zip(warm) {
             let ratio = match way.kind {
-                // Its calls are answered by the cache, which is moto here: a figure of moto's.
+                // Each of its calls reads and writes the cache, which is moto here: a figure of moto's.
                 Kind::StickyConnectWithAll => continue,
                 // It makes no POST.
                 Kind::Hello => String::new(),
@@ -89,8 +89,10 @@ pub fn bounds(ways: &[Way], measured: &MeasuredStarts, warm: &MeasuredWarm) {
         } else {
             let bound = hello.first_answer.median().mul_f64(1.3) + raw.handshake.median();
             bound_line("first answer ≤ 1.3 × hello + a handshake, ms", in_ms(bound), in_ms(ours.first_answer.median()));
-            let name = format!("first answer over TLS, ms, at an even {PERCENT} % of a processor");
-            bound_line(&name, 100.0, in_ms(evenly(ours.cpu.median())));
+            if ours.cpu.count() > 0 {
+                let name = format!("first answer over TLS, ms, at an even {PERCENT} % of a processor");
+                bound_line(&name, 100.0, in_ms(evenly(ours.cpu.median())));
+            }
         }
     }
     for (delay, share, warm) in warm {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::cpu::Share;
 use crate::process::{Process, Program, Vitals};
-use serde_json::Value;
+use serde_json::{Value, json};
 use stand_ins::events::{event, with_contact};
 use stand_ins::runtime_api::{Outcome, RuntimeApi};
 
@@ -98,7 +98,7 @@ impl Running {
             let nanoseconds = self.process.hear().await?.parse().map_err(io::Error::other)?;
             return Ok(Answered { took: Duration::from_nanos(nanoseconds), body: Vec::new() });
         };
-        let call = with_contact(event("returning_caller"), "/InitialContactId", next_call_id()).to_string();
+        let call = next_call();
         let began = Instant::now();
         match runtime_api.invoke(call, PATIENCE).await {
             Outcome::Answer(body) => Ok(Answered { took: began.elapsed(), body }),
@@ -112,7 +112,8 @@ impl Running {
         match self.kind {
             Kind::Hello | Kind::RawPost => {}
             Kind::StickyConnect | Kind::StickyConnectWithAll => {
-                assert_eq!(answer["lookup_status"], "matched", "{answer}")
+                let came = (&answer["lookup_status"], &answer["lookup_source"]);
+                assert_eq!(came, (&json!("matched"), &json!("api")), "{answer}");
             }
             Kind::Tutorial => assert_eq!(answer["match_found"], "true", "{answer}"),
         }
@@ -129,10 +130,13 @@ impl Running {
     }
 }
 
-/// The API takes each call once.
-fn next_call_id() -> String {
+/// The API takes each call once, and no call shall be one that the cache has an answer for: each is to another number of
+/// ours.
+fn next_call() -> String {
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    format!("4a573372-1f28-4e26-b97b-{:012}", CALLS.fetch_add(1, Ordering::Relaxed))
+    let number = CALLS.fetch_add(1, Ordering::Relaxed);
+    let event = with_contact(event("returning_caller"), "/InitialContactId", format!("call {number}"));
+    with_contact(event, "/SystemEndpoint/Address", format!("+1202{number:07}")).to_string()
 }
 
 /// Environment variables as a process takes them.
