@@ -31,7 +31,7 @@ use crate::stage::Stage;
 async fn main() {
     let rounds = if std::env::args().any(|argument| argument == "--quick") { Rounds::QUICK } else { Rounds::FULL };
     let stage = Stage::set().await;
-    let mut ways = stage.ways();
+    let ways = stage.ways();
     let mut shares = vec![None];
     // Lambda's period is not documented; the kernel's own default is the long one.
     let of_128_mb = [20, 100].map(|ms| Some(Share::of_128_mb(Duration::from_millis(ms))));
@@ -49,7 +49,7 @@ async fn main() {
     let throttled = shares.get(1).map(|share| (0, *share));
     for (delay, share) in [(0, None), (80, None)].into_iter().chain(throttled) {
         stage.answer_after(Duration::from_millis(delay));
-        warm.push((delay, share, measure::warm(&mut ways, share, rounds.warm(delay, share)).await.unwrap()));
+        warm.push((delay, share, measure::warm(&ways, share, rounds.warm(delay, share)).await.unwrap()));
     }
     tables::warm(&ways, &warm);
     tables::memory(&ways, &warm[0].2);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::cpu::Share;
 use crate::process::Vitals;
 use crate::times::Times;
-
 use crate::way::{Kind, Running, Way};
 
 /// How often things are measured.
@@ -87,10 +86,10 @@ async fn handshake(running: &mut Running) -> io::Result<Duration> {
 }
 
 /// Calls every way again and again.
-pub async fn warm(ways: &mut [Way], share: Option<Share>, count: usize) -> io::Result<Vec<Warm>> {
+pub async fn warm(ways: &[Way], share: Option<Share>, count: usize) -> io::Result<Vec<Warm>> {
     let mut all = vec![Warm::default(); ways.len()];
     let mut running = Vec::new();
-    for way in ways.iter() {
+    for way in ways {
         running.push(way.start(share).await?.0);
     }
     for round in 0..count + count / 10 {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -53,6 +54,12 @@ pub struct Vitals {
     pub threads: u64,
 }
 
+/// Each process has a control group of its own, also where several run side by side.
+fn next_group() -> String {
+    static GROUPS: AtomicU64 = AtomicU64::new(0);
+    format!("sticky-connect-{}-{}", std::process::id(), GROUPS.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Process {
     /// Has everything ready for the program and does not start it yet.
     ///
@@ -60,7 +67,7 @@ impl Process {
     ///
     /// Where it can't be held to its share.
     pub async fn prepare(program: &Program, share: Option<Share>) -> io::Result<Self> {
-        let group = match ControlGroup::new(&format!("sticky-connect-{}", std::process::id()), share) {
+        let group = match ControlGroup::new(&next_group(), share) {
             Ok(group) => Some(group),
             Err(_) if share.is_none() => None,
             Err(error) => return Err(error),

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::tls::{Authority, Terminator};
 use stand_ins::aws::Aws;
 use stand_ins::build::build;
 use stand_ins::stack::jane;
 use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 use tempfile::TempDir;
 
+use crate::tls::{Authority, Terminator};
 use crate::way::{Kind, Way};
 
 /// All of it, for as long as it is measured.

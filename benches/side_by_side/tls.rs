@@ -88,12 +88,6 @@ impl Authority {
     }
 }
 
-impl Default for Authority {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Takes the TLS off connections, and hands what is in them to a server on this machine.
 pub struct Terminator {
     port: u16,

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::cpu::Share;
-use crate::process::{Process, Program, Vitals};
 use serde_json::{Value, json};
 use stand_ins::events::{event, with_contact};
 use stand_ins::runtime_api::{Outcome, RuntimeApi};
+
+use crate::cpu::Share;
+use crate::process::{Process, Program, Vitals};
 
 /// Longer than anything takes that ends.
 const PATIENCE: Duration = Duration::from_secs(60);
