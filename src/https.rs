@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 
 /// What every HTTP client of the process is built from.
+#[derive(Clone)]
 pub struct Https {
     tls: ClientConfig,
 }

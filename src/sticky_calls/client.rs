@@ -1,13 +1,15 @@
 //! The client of the Sticky Calls API.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
-use reqwest::{StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::first_connection::FirstConnection;
+use super::network_thread::NetworkThread;
 use super::retry::{Retry, retry_after};
 use super::{ApiKey, BaseUrl, EndAnswer, EndRequest, Error, StartAnswer, StartRequest};
 use crate::https::Https;
@@ -62,13 +64,32 @@ pub struct Started {
 
 /// The client: built once, used for every call of an execution environment.
 pub struct Client {
-    http: reqwest::Client,
-    /// For the try after a connection that broke: it never uses one that was kept, which may be just as dead.
-    unpooled: reqwest::Client,
+    /// Replaced if the thread is stuck in what a server sends without end.
+    transport: Mutex<Arc<Transport>>,
+    https: Https,
     /// For [`Client::open_first_connection`] alone.
     opener: reqwest::Client,
     start_url: Url,
     end_url: Url,
+}
+
+/// What requests are sent by: HTTP clients, and the thread that they do their work on, since a connection belongs to where
+/// it was opened.
+struct Transport {
+    network: NetworkThread,
+    pooled: reqwest::Client,
+    /// For the try after a connection that broke: it never uses one that was kept, which may be just as dead.
+    unpooled: reqwest::Client,
+}
+
+impl Transport {
+    fn new(https: &Https, pooled: reqwest::ClientBuilder) -> Result<Self, BuildError> {
+        Ok(Self {
+            network: NetworkThread::start()?,
+            pooled: pooled.build()?,
+            unpooled: http(https).pool_max_idle_per_host(0).build()?,
+        })
+    }
 }
 
 /// The client could not be built.
@@ -89,6 +110,12 @@ impl From<reqwest::Error> for BuildError {
     }
 }
 
+impl From<std::io::Error> for BuildError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl Client {
     /// Builds the client for the API at `url`. Nothing is sent yet.
     ///
@@ -101,9 +128,10 @@ impl Client {
             Url::parse(&text).map_err(|_| BuildError("the API's URL is no URL".to_owned()))
         };
         let first = FirstConnection::new(MAX_IDLE);
+        let transport = Transport::new(https, http(https).connector_layer(first.taker()))?;
         Ok(Self {
-            http: http(https).connector_layer(first.taker()).build()?,
-            unpooled: http(https).pool_max_idle_per_host(0).build()?,
+            transport: Mutex::new(Arc::new(transport)),
+            https: https.clone(),
             opener: http(https).connector_layer(first.keeper()).build()?,
             start_url: endpoint("/v1/calls/start")?,
             end_url: endpoint("/v1/calls/end")?,
@@ -114,7 +142,8 @@ impl Client {
     /// the first call opens its own.
     pub async fn open_first_connection(&self, deadline: Instant) {
         // The opener never gets its connection, so its request never leaves and its answer is always an error.
-        let _ = timeout_at(deadline, self.opener.get(self.start_url.clone()).send()).await;
+        let request = self.opener.get(self.start_url.clone()).send();
+        let _ = timeout_at(deadline, self.transport().network.run(request)).await;
     }
 
     /// `POST /v1/calls/start`: asks who is calling, and is done before `deadline`.
@@ -128,17 +157,21 @@ impl Client {
         self.call(&self.end_url, request, key, |json| EndAnswer::parse(&json), deadline).await
     }
 
-    async fn call<T>(
+    async fn call<T: Send + 'static>(
         &self,
         url: &Url,
         request: &impl Serialize,
         key: &ApiKey,
-        read: fn(String) -> Option<T>,
+        read: Read<T>,
         deadline: Instant,
     ) -> Call<T> {
         let began = Instant::now();
         let mut retry = Retry::once_before(deadline);
-        let mut http = &self.http;
+        let mut transport = self.transport();
+        if transport.network.is_stuck().await {
+            transport = self.renew_transport(&transport);
+        }
+        let mut http = &transport.pooled;
         let mut attempts = 0;
         let result = loop {
             // With no time left nothing is sent: a save whose answer nobody waits for would be reported as failed.
@@ -146,31 +179,60 @@ impl Client {
                 break Err(Error::Timeout);
             }
             attempts += 1;
-            let attempt = timeout_at(deadline, attempt(http, url, key, request, read)).await;
-            let error = match attempt.unwrap_or(Err(Error::Timeout)) {
+            let attempt = match request_to(http, url, key, request) {
+                Ok(request) => {
+                    let attempt = attempt(request, read);
+                    timeout_at(deadline, transport.network.run(attempt)).await
+                }
+                Err(error) => break Err(error),
+            };
+            let error = match attempt.unwrap_or(Some(Err(Error::Timeout))).unwrap_or(Err(Error::Panicked)) {
                 Ok(answer) => break Ok(answer),
                 Err(error) => error,
             };
             let Some(wait) = retry.wait_after(&error) else { break Err(error) };
             tracing::debug!(reason = error.reason().code(), detail = %error, wait_ms = wait.as_millis(), "trying again");
             if let Error::Network { .. } = error {
-                http = &self.unpooled;
+                http = &transport.unpooled;
             }
             sleep(wait).await;
         };
         Call { result, effort: Effort { attempts, latency: began.elapsed() } }
     }
+
+    fn transport(&self) -> Arc<Transport> {
+        Arc::clone(&self.transport.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces `old`, unless somebody has done so, and gives back what is used from now on.
+    fn renew_transport(&self, old: &Arc<Transport>) -> Arc<Transport> {
+        let mut current = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, old) {
+            match Transport::new(&self.https, http(&self.https)) {
+                Ok(fresh) => *current = Arc::new(fresh),
+                Err(error) => tracing::error!(%error, "the API's connections could not be replaced"),
+            }
+        }
+        Arc::clone(&current)
+    }
 }
 
-async fn attempt<T>(
+/// A request with the key, ready to be sent.
+fn request_to(
     http: &reqwest::Client,
     url: &Url,
     key: &ApiKey,
     request: &impl Serialize,
-    read: fn(String) -> Option<T>,
-) -> Result<T, Error> {
+) -> Result<RequestBuilder, Error> {
     let authorization = key.authorization().ok_or(Error::NoKey)?;
-    let response = http.post(url.clone()).header(AUTHORIZATION, authorization).json(request).send().await?;
+    Ok(http.post(url.clone()).header(AUTHORIZATION, authorization).json(request))
+}
+
+/// Reads the body of an answer; `None` if it is none.
+type Read<T> = fn(String) -> Option<T>;
+
+async fn attempt<T>(request: RequestBuilder, read: Read<T>) -> Result<T, Error> {
+    let response = request.send().await?;
     match response.status() {
         StatusCode::OK | StatusCode::CREATED => {
             let body = String::from_utf8(body(response).await?).ok();

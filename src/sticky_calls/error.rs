@@ -29,6 +29,8 @@ pub enum Error {
         /// What is wrong with it.
         detail: &'static str,
     },
+    /// A bug of ours while it was asked.
+    Panicked,
     /// A status that says no.
     Status {
         /// The status: 4xx or 5xx.
@@ -47,6 +49,7 @@ impl Error {
             Self::Timeout => Reason::Timeout,
             Self::Network { .. } => Reason::Network,
             Self::InvalidResponse { .. } => Reason::InvalidResponse,
+            Self::Panicked => Reason::Internal,
             Self::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Reason::Unauthorized,
                 402 => Reason::QuotaExhausted,
@@ -79,6 +82,7 @@ impl fmt::Display for Error {
             Self::Timeout => f.write_str("no answer in time"),
             Self::Network { detail } => f.write_str(detail),
             Self::InvalidResponse { detail } => f.write_str(detail),
+            Self::Panicked => f.write_str("a bug while the API was asked"),
             Self::Status { status, .. } => write!(f, "the API answered {}", status.as_u16()),
         }
     }

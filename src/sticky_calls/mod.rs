@@ -3,6 +3,7 @@
 //! - [`Client`]: `POST /v1/calls/start` and `POST /v1/calls/end`, within a deadline
 //! - `retry`: which failures are tried again, and when
 //! - `first_connection`: the connection that is opened while the function starts
+//! - `network_thread`: where requests are sent and answers are read, so that no answer holds up the budget's timer
 //! - [`Guard`]: not asking an API that is down
 //! - [`StartRequest`], [`EndRequest`], [`StartAnswer`], [`EndAnswer`]: the API's own terms
 //! - [`Error`]: what a status or a fault means
@@ -13,6 +14,7 @@ mod client;
 mod error;
 mod first_connection;
 mod guard;
+mod network_thread;
 mod requests;
 mod retry;
 

@@ -1,0 +1,139 @@
+//! The thread that sends requests to the API and reads its answers.
+//!
+//! The budget's timer runs on the main thread. Parsing what a server sends without end or pause never waits for
+//! anything, so on one thread it would keep that timer from being looked at: with an endless chunk-size line, answers
+//! came seconds late. On two threads the operating system divides the processor between them.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+/// The thread's name, as a process listing shows it.
+const NAME: &str = "network";
+
+/// How long work that was aborted may take to end. It ends at its next wait, which takes no time unless it never waits.
+const TIME_TO_END: Duration = Duration::from_millis(10);
+
+/// A thread with a runtime for network input and output. It ends some time after this is dropped.
+pub(super) struct NetworkThread {
+    runtime: Handle,
+    /// Work that nobody waits for any more.
+    aborted: Mutex<Vec<AbortHandle>>,
+    /// Dropped with this, which ends the thread.
+    _running: oneshot::Sender<()>,
+}
+
+impl NetworkThread {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system gives no thread, or no means to wait for sockets.
+    pub(super) fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let handle = runtime.handle().clone();
+        let (running, ended) = oneshot::channel();
+        std::thread::Builder::new().name(NAME.to_owned()).spawn(move || {
+            // An error means that the other end was dropped, which is what this waits for.
+            let _ = runtime.block_on(ended);
+        })?;
+        Ok(Self { runtime: handle, aborted: Mutex::default(), _running: running })
+    }
+
+    /// Runs `work` on the thread and gives back its result; `None` if it panicked. Whoever stops waiting for that aborts
+    /// the work.
+    pub(super) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let task = self.runtime.spawn(work);
+        let _aborts_when_dropped = Waiting { thread: self, task: task.abort_handle() };
+        task.await.ok()
+    }
+
+    /// Whether the thread is still at work that was aborted, and would let other work wait.
+    pub(super) async fn is_stuck(&self) -> bool {
+        if self.is_idle() {
+            return false;
+        }
+        sleep(TIME_TO_END).await;
+        !self.is_idle()
+    }
+
+    fn is_idle(&self) -> bool {
+        let mut aborted = self.aborted.lock().unwrap_or_else(PoisonError::into_inner);
+        aborted.retain(|task| !task.is_finished());
+        aborted.is_empty()
+    }
+}
+
+/// Somebody who waits for work.
+struct Waiting<'a> {
+    thread: &'a NetworkThread,
+    task: AbortHandle,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.task.is_finished() {
+            self.task.abort();
+            self.thread.aborted.lock().unwrap_or_else(PoisonError::into_inner).push(self.task.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_runs_on_the_thread_and_a_panic_in_it_is_no_panic_here() {
+        let thread = NetworkThread::start().unwrap();
+        let name = thread.run(async { std::thread::current().name().map(str::to_owned) }).await;
+        assert_eq!(name, Some(Some(NAME.to_owned())));
+        assert_eq!(thread.run(async { panic!("a bug") }).await, None::<()>);
+        assert_eq!(thread.run(async { 1 }).await, Some(1));
+        assert!(!thread.is_stuck().await);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_is_aborted() {
+        let thread = NetworkThread::start().unwrap();
+        let (held, mut aborted) = oneshot::channel::<()>();
+        let work = async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        };
+        assert!(timeout(Duration::from_millis(1), thread.run(work)).await.is_err());
+        assert!((&mut aborted).await.is_err(), "the work was dropped");
+    }
+
+    #[tokio::test]
+    async fn work_that_never_waits_keeps_the_thread_and_no_timer_here() {
+        let thread = NetworkThread::start().unwrap();
+        let (finish, finished) = mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let work = async move {
+            let _ = begun.send(());
+            // As parsing without end does: the thread is not given back.
+            let _ = finished.recv();
+        };
+        let begins = async {
+            tokio::select! {
+                _ = thread.run(work) => panic!("it never ends"),
+                _ = has_begun => {}
+            }
+        };
+        begins.await;
+        assert!(thread.is_stuck().await);
+        drop(finish);
+        while thread.is_stuck().await {}
+        assert_eq!(thread.run(async { 1 }).await, Some(1));
+    }
+}
