@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::keys::Keys;
+use crate::keys::{Keys, NoKey};
 use crate::sticky_calls::{
     ApiKey, Call, Client, Effort, EndAnswer, EndRequest, Error, Guard, StartRequest, Started, Verdict,
 };
@@ -18,6 +18,12 @@ pub struct Api {
     guard: Option<Guard>,
     /// How long a caller waits. Batches wait longer.
     patience: Duration,
+}
+
+impl From<NoKey> for Error {
+    fn from(NoKey { reason, detail }: NoKey) -> Self {
+        Self::NoKey { reason, detail }
+    }
 }
 
 impl Api {
@@ -65,8 +71,9 @@ impl Api {
 
     /// Asks, and where the API refuses the key asks once more with another one, where there is another by now.
     async fn ask<T>(&self, deadline: Instant, ask: impl AsyncFn(&ApiKey) -> Call<T>) -> Call<T> {
-        let Some(key) = self.keys.current(deadline).await else {
-            return Call { result: Err(Error::NoKey), effort: Effort::default() };
+        let key = match self.keys.current(deadline).await {
+            Ok(key) => key,
+            Err(error) => return Call { result: Err(error.into()), effort: Effort::default() },
         };
         let began = Instant::now();
         let refused = match ask(&key).await {

@@ -20,8 +20,11 @@ pub const OUTBOX: Duration = Duration::from_millis(500);
 /// What the cache may cost a caller who is identified, reading and storing together; and what voiding it may cost a save.
 pub const CACHE: Duration = Duration::from_millis(150);
 
-/// What looking at the API's key again may cost.
+/// What reading a known key of the API's again may cost a call.
 pub const KEY_REFRESH: Duration = Duration::from_millis(300);
+
+/// What a call that waits for its first key keeps for the API; at most half of what it has.
+pub const LEFT_FOR_THE_API: Duration = Duration::from_millis(500);
 
 /// How much longer than the work's own deadline an invocation waits for the work, so that a summary that was delivered or
 /// queued at the last moment is not taken for one that was lost.

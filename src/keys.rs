@@ -1,56 +1,103 @@
 //! The API's key in use: fixed, or in a secret that may be rotated at any time.
+//!
+//! A read of the secret belongs to nobody: it goes on when the call that began it stops waiting, and the next call finds
+//! the key, or waits for the same read. A store that takes longer than one call waits would otherwise be asked anew by
+//! every call, and never heard.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::aws::Secret;
+use crate::aws::{self, Secret};
 use crate::budget;
 use crate::fault::Fault;
 use crate::json::Object;
 use crate::metrics::Metrics;
+use crate::reason::Reason;
 use crate::sticky_calls::ApiKey;
 
 /// How long a key that was read is used before the secret is read again.
 const KEPT: Duration = Duration::from_secs(300);
 
-/// How long the last known key is used before the next try, where the secret could not be read: callers must not pay for
-/// a store that is down, one after the other.
+/// How long the last known key is used before the next read, if the secret could not be read: callers must not pay for a
+/// store that is down, one after the other.
 const KEPT_AFTER_A_FAILURE: Duration = Duration::from_secs(30);
+
+/// A read without an answer after this long is abandoned, and the next call starts another.
+const ABANDONED_AFTER: Duration = Duration::from_secs(5);
+
+/// Why there is no key to ask with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoKey {
+    /// [`Reason::Timeout`] if the store was late, [`Reason::Network`] if it could not be reached or throttles,
+    /// [`Reason::Misconfigured`] if it refused or the secret holds no key.
+    pub reason: Reason,
+    /// What the store said; never the secret.
+    pub detail: String,
+}
+
+impl NoKey {
+    fn late() -> Self {
+        Self { reason: Reason::Timeout, detail: "the secret with the key was not read in time".to_owned() }
+    }
+
+    fn unusable() -> Self {
+        let detail = "the secret holds neither a key nor a JSON object with one at api_key".to_owned();
+        Self { reason: Reason::Misconfigured, detail }
+    }
+}
+
+impl From<aws::Error> for NoKey {
+    fn from(error: aws::Error) -> Self {
+        let reason = match &error {
+            aws::Error::Timeout => Reason::Timeout,
+            aws::Error::Network { .. } | aws::Error::Unavailable { .. } => Reason::Network,
+            aws::Error::Refused { .. } | aws::Error::InvalidResponse { .. } => Reason::Misconfigured,
+        };
+        Self { reason, detail: format!("the secret with the key could not be read: {error}") }
+    }
+}
+
+/// A read of the secret that is under way; every call that needs it waits for the same one.
+type Reading = Shared<BoxFuture<'static, Result<ApiKey, NoKey>>>;
 
 /// The key, and where to read it again.
 pub struct Keys {
     secret: Option<Secret>,
-    known: Mutex<Known>,
-    /// Held while the secret is read, so that a batch of calls reads it once.
-    reading: tokio::sync::Mutex<()>,
+    known: Arc<Mutex<Known>>,
     metrics: Arc<Metrics>,
 }
 
 /// What is known of the key.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Known {
     key: Option<ApiKey>,
-    /// When the reading began that brought the key; `None` where none ever did.
+    /// When the read began that brought the key; `None` if none ever did.
     read: Option<Instant>,
     /// Until when the key is used without another look.
     good_until: Option<Instant>,
+    /// The read that is under way, and when it began.
+    reading: Option<(Reading, Instant)>,
 }
 
 impl Known {
-    /// A key that is looked up again only when it is due; one that is not there is always due.
+    /// A key that is looked up again only when it is due.
     fn not_yet_due(&self, now: Instant) -> Option<ApiKey> {
         self.key.clone().filter(|_| self.good_until.is_none_or(|until| now < until))
     }
 
     /// The key that the secret held when it was asked at `asked`.
     fn learn(&mut self, key: ApiKey, asked: Instant) {
-        *self = Self { key: Some(key), read: Some(asked), good_until: Some(asked + KEPT) };
+        self.key = Some(key);
+        self.read = Some(asked);
+        self.good_until = Some(asked + KEPT);
     }
 
-    /// The secret was asked at `asked` and did not answer.
+    /// The secret is asked at `asked`: until it answers, nobody else waits for it who has a key.
     fn keep_on(&mut self, asked: Instant) {
         self.good_until = Some(asked + KEPT_AFTER_A_FAILURE);
     }
@@ -60,73 +107,110 @@ impl Keys {
     /// A key that never changes.
     pub fn fixed(key: ApiKey, metrics: Arc<Metrics>) -> Self {
         let known = Known { key: Some(key), ..Known::default() };
-        Self { secret: None, known: Mutex::new(known), reading: tokio::sync::Mutex::default(), metrics }
+        Self { secret: None, known: Arc::new(Mutex::new(known)), metrics }
     }
 
     /// The key in a secret: its text, or in a JSON object the text at `api_key`.
     pub fn in_secret(secret: Secret, metrics: Arc<Metrics>) -> Self {
-        Self { secret: Some(secret), known: Mutex::default(), reading: tokio::sync::Mutex::default(), metrics }
+        Self { secret: Some(secret), known: Arc::default(), metrics }
     }
 
     /// The key as far as it is known, without asking anybody.
     pub fn known(&self) -> Option<ApiKey> {
-        self.lock().key.clone()
+        lock(&self.known).key.clone()
     }
 
-    /// The key to ask with. Where it is time to look at the secret again, that takes at most [`budget::KEY_REFRESH`], and
-    /// where the secret can't be read the last known key is used.
-    pub async fn current(&self, deadline: Instant) -> Option<ApiKey> {
+    /// The key to ask with. If it is time to read the secret again, that takes at most [`budget::KEY_REFRESH`], and the last
+    /// known key is used meanwhile. If no key is known yet, the read may take what is left until `deadline`, less
+    /// [`budget::LEFT_FOR_THE_API`].
+    ///
+    /// # Errors
+    ///
+    /// Why there is no key, if none is known by then.
+    pub async fn current(&self, deadline: Instant) -> Result<ApiKey, NoKey> {
         let now = Instant::now();
-        if let Some(key) = self.lock().not_yet_due(now) {
-            return Some(key);
+        if let Some(key) = lock(&self.known).not_yet_due(now) {
+            return Ok(key);
         }
-        let is_due = |known: &Known| known.not_yet_due(Instant::now()).is_none();
-        self.read_where(is_due, deadline.min(now + budget::KEY_REFRESH)).await;
-        self.known()
-    }
-
-    /// Reads the secret ahead of the first call, before `deadline`.
-    pub async fn read_ahead(&self, deadline: Instant) {
-        self.read_where(|_| true, deadline).await;
-    }
-
-    /// Another key than the one that the API refused when it was asked at `asked`: read again, unless somebody else has
-    /// done so since. `None` where there is no other key.
-    pub async fn after_refusal(&self, refused: &ApiKey, asked: Instant, deadline: Instant) -> Option<ApiKey> {
-        let is_older = |known: &Known| known.read.is_none_or(|read| read <= asked);
-        self.read_where(is_older, deadline.min(Instant::now() + budget::KEY_REFRESH)).await;
-        self.known().filter(|key| !key.is(refused))
-    }
-
-    /// Reads the secret where that is still `needed` once it is this call's turn.
-    async fn read_where(&self, needed: impl Fn(&Known) -> bool, deadline: Instant) {
-        let Some(secret) = &self.secret else { return };
-        let Ok(_turn) = timeout_at(deadline, self.reading.lock()).await else { return };
-        if !needed(&self.lock()) {
-            return;
-        }
-        let asked = Instant::now();
-        let key = match secret.read(deadline).await {
-            Ok(text) => key_in(&text).ok_or("it holds neither a key nor a JSON object with one at api_key".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        match key {
-            Ok(key) => self.lock().learn(key, asked),
-            Err(detail) => {
-                self.lock().keep_on(asked);
-                self.metrics.count_fault(Fault::KeyRead);
-                tracing::warn!(
-                    fault = Fault::KeyRead.name(),
-                    detail,
-                    "the secret with the API's key could not be read"
-                );
+        match self.known() {
+            Some(known) => {
+                let deadline = deadline.min(now + budget::KEY_REFRESH);
+                Ok(self.read(Instant::now(), deadline).await.unwrap_or(known))
+            }
+            None => {
+                let left = deadline.saturating_duration_since(now);
+                self.read(now, deadline - budget::LEFT_FOR_THE_API.min(left / 2)).await
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reads the secret ahead of the first call, and waits for it until `deadline`.
+    pub async fn read_ahead(&self, deadline: Instant) {
+        let _ = self.read(Instant::now(), deadline).await;
     }
+
+    /// Another key than the one that the API refused when it was asked at `asked`: read again, unless that was done
+    /// since. `None` if there is no other key.
+    pub async fn after_refusal(&self, refused: &ApiKey, asked: Instant, deadline: Instant) -> Option<ApiKey> {
+        let deadline = deadline.min(Instant::now() + budget::KEY_REFRESH);
+        let is_older = || lock(&self.known).read.is_none_or(|read| read <= asked);
+        // A read that began before the refusal may bring the refused key once more.
+        for _ in 0..2 {
+            if is_older() && self.read(Instant::now(), deadline).await.is_err() {
+                break;
+            }
+        }
+        self.known().filter(|key| !key.is(refused))
+    }
+
+    /// What the secret holds: by the read that is under way, else by one that begins `now`. It is waited for until
+    /// `deadline`, and goes on after that.
+    async fn read(&self, now: Instant, deadline: Instant) -> Result<ApiKey, NoKey> {
+        let Some(secret) = &self.secret else { return self.known().ok_or_else(NoKey::unusable) };
+        let reading = {
+            let mut known = lock(&self.known);
+            // One that was abandoned while the function was frozen is not waited for.
+            let under_way = known.reading.clone().filter(|(_, began)| now < *began + ABANDONED_AFTER);
+            match under_way {
+                Some((reading, _)) => reading,
+                None => {
+                    let work = read(secret.clone(), Arc::clone(&self.known), Arc::clone(&self.metrics), now);
+                    let reading = work.boxed().shared();
+                    known.reading = Some((reading.clone(), now));
+                    known.keep_on(now);
+                    tokio::spawn(reading.clone());
+                    reading
+                }
+            }
+        };
+        timeout_at(deadline, reading).await.unwrap_or_else(|_elapsed| Err(NoKey::late()))
+    }
+}
+
+/// Reads the secret, as asked at `asked`, and keeps what it says.
+async fn read(
+    secret: Secret,
+    known: Arc<Mutex<Known>>,
+    metrics: Arc<Metrics>,
+    asked: Instant,
+) -> Result<ApiKey, NoKey> {
+    let text = timeout(ABANDONED_AFTER, secret.read()).await.unwrap_or(Err(aws::Error::Timeout));
+    let key = text.map_err(NoKey::from).and_then(|text| key_in(&text).ok_or_else(NoKey::unusable));
+    let mut known = lock(&known);
+    known.reading = known.reading.take().filter(|(_, began)| *began != asked);
+    match &key {
+        Ok(key) => known.learn(key.clone(), asked),
+        Err(error) => {
+            metrics.count_fault(Fault::KeyRead);
+            let (fault, detail) = (Fault::KeyRead.name(), &error.detail);
+            tracing::warn!(fault, detail, "the secret with the API's key could not be read");
+        }
+    }
+    key
+}
+
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The key in a secret's text.
@@ -205,20 +289,21 @@ mod tests {
         let endpoint = Some("http://127.0.0.1:1".to_owned());
         let access = Access { region: "eu-central-1".to_owned(), credentials, endpoint };
         let keys = Keys::in_secret(access.clients(&Https::new().unwrap()).unwrap().secret("arn"), metrics());
-        keys.lock().learn(key("sk_test_1"), Instant::now());
+        lock(&keys.known).learn(key("sk_test_1"), Instant::now());
         tokio::time::advance(KEPT).await;
-        assert!(keys.lock().not_yet_due(Instant::now()).is_none());
+        assert!(lock(&keys.known).not_yet_due(Instant::now()).is_none());
         let began = Instant::now();
         assert!(keys.current(began + KEPT).await.unwrap().is(&key("sk_test_1")));
         assert!(began.elapsed() <= budget::KEY_REFRESH);
-        assert!(keys.lock().not_yet_due(Instant::now()).is_some());
+        // The read goes on, and the next caller does not wait for it.
+        assert!(lock(&keys.known).not_yet_due(Instant::now()).is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_fixed_key_is_there_for_ever() {
         let keys = Keys::fixed(key("sk_test_1"), metrics());
         tokio::time::advance(Duration::from_secs(100_000)).await;
-        assert!(keys.current(Instant::now()).await.is_some());
+        assert!(keys.current(Instant::now()).await.is_ok());
         assert!(keys.after_refusal(&key("sk_test_1"), Instant::now(), Instant::now()).await.is_none());
     }
 }

@@ -34,7 +34,10 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
         Err(reason) => return fallback(Some(contact), config, reason, now),
     };
     let Some(api) = &services.api else { return fallback(Some(contact), config, Reason::Misconfigured, now) };
-    let Some(key) = api.keys.current(deadline).await else { return unanswered(contact, config, &Error::NoKey, now) };
+    let key = match api.keys.current(deadline).await {
+        Ok(key) => key,
+        Err(error) => return unanswered(contact, config, &error.into(), now),
+    };
     let mut cache = CacheShare::new(services);
     if let Some(kept) = cache.find(&request, &key, deadline).await {
         let mut answer = answered(contact, services, &kept, "cache", now);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
 use stand_ins::events::{event, with_contact, with_parameter};
+use stand_ins::log::lines;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::KEY;
 
@@ -30,15 +31,58 @@ fn reads(aws: &Aws) -> usize {
 }
 
 #[tokio::test]
-async fn a_store_that_never_answered_leaves_no_key_and_the_call_goes_on() {
-    for fault in [AwsFault::Hang, AwsFault::Reset, AwsFault::Refused("AccessDeniedException")] {
+async fn a_store_that_gives_no_key_leaves_the_caller_a_stranger_and_says_why() {
+    for (fault, reason) in [
+        (AwsFault::Hang, "timeout"),
+        (AwsFault::Reset, "network"),
+        (AwsFault::Status(500), "network"),
+        (AwsFault::Refused("ThrottlingException"), "network"),
+        (AwsFault::Refused("AccessDeniedException"), "misconfigured"),
+        (AwsFault::Answer(json!({"SecretString": "{}"})), "misconfigured"),
+    ] {
         let aws = Aws::down(fault.clone()).await;
         let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET]).await;
         let answer = stack.invoke(&call(1)).await;
-        assert_eq!(answer["lookup_reason"], "misconfigured", "{fault:?}");
+        assert_eq!(
+            (&answer["lookup_status"], &answer["lookup_reason"]),
+            (&"unavailable".into(), &reason.into()),
+            "{fault:?}"
+        );
         assert_eq!(stack.api.received().len(), 0);
-        assert!(stack.function.stop().await.contains("the secret with the API's key could not be read"));
+        let log = stack.function.stop().await;
+        let told = lines(&log, "the secret with the API's key could not be read").len();
+        // One that is late is still under way.
+        assert!(told >= usize::from(reason != "timeout"), "{log}");
+        assert!(lines(&log, "answered")[0]["detail"].as_str().unwrap().contains("the secret"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_takes_longer_than_the_start_waits_costs_the_first_caller_that_time_and_no_more() {
+    for delay in [200, 700] {
+        let answer = AwsFault::AnswerAfter(Duration::from_millis(delay), json!({"SecretString": KEY}));
+        let aws = Aws::down(answer).await;
+        let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET]).await;
+        for number in 0..3 {
+            assert_eq!(stack.invoke(&call(number)).await["lookup_status"], "matched", "{delay} ms");
+        }
+        assert_eq!(reads(&aws), 1, "the read that the start began is the one that brought the key");
+    }
+}
+
+/// With a budget of 300 ms no caller waits long enough for the store; the read that the first one began goes on.
+#[tokio::test]
+async fn a_read_that_no_caller_can_wait_for_brings_the_key_to_a_later_one() {
+    let aws = Aws::down(AwsFault::AnswerAfter(Duration::from_millis(900), json!({"SecretString": KEY}))).await;
+    let budget = ("STICKY_CALLS_TIMEOUT_MS", "300");
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET, budget]).await;
+    let mut reasons = Vec::new();
+    for number in 0..20 {
+        let answer = stack.invoke(&call(number)).await;
+        reasons.push(answer["lookup_reason"].as_str().unwrap().to_owned());
+    }
+    assert_eq!((reasons[0].as_str(), reasons[19].as_str()), ("timeout", ""), "{reasons:?}");
+    assert_eq!(reads(&aws), 1);
 }
 
 #[tokio::test]
@@ -46,7 +90,7 @@ async fn a_start_at_which_everything_hangs_is_over_before_connect_gives_the_call
     let aws = Aws::down(AwsFault::Hang).await;
     let began = Instant::now();
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET, ("STICKY_CALLS_CACHE_TABLE", "cache")]).await;
-    assert_eq!(stack.invoke(&call(1)).await["lookup_reason"], "misconfigured");
+    assert_eq!(stack.invoke(&call(1)).await["lookup_reason"], "timeout");
     // Connect's block waits that long when its author changed nothing; a machine however slow needs less for this.
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
@@ -139,7 +183,11 @@ async fn moto_a_store_that_was_down_at_the_start_is_asked_again_by_the_next_call
     let arn = aws.create_secret(KEY).await;
     aws.fail(Service::SecretsManager, Some(AwsFault::Hang));
     let mut stack = stack(&aws, &arn).await;
-    assert_eq!(stack.invoke(&call(1)).await["lookup_reason"], "misconfigured");
+    let waited = Instant::now();
+    assert_eq!(stack.invoke(&call(1)).await["lookup_reason"], "timeout");
     aws.fail(Service::SecretsManager, None);
-    assert_eq!(stack.invoke(&call(2)).await["lookup_status"], "matched");
+    // The read that hangs is abandoned after five seconds.
+    while stack.invoke(&call(2)).await["lookup_status"] != "matched" {
+        assert!(waited.elapsed() < Duration::from_secs(20));
+    }
 }

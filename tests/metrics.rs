@@ -53,7 +53,8 @@ async fn of_fault(variables: &[(&str, &str)], fault: Fault, event: Value) -> Val
 
 /// The same where AWS fails like this.
 async fn of_aws_fault(fault: AwsFault, variables: &[(&str, &str)], event: Value) -> Value {
-    let stack = Stack::start_in(BOOTSTRAP, &Aws::down(fault).await, variables).await;
+    let aws = Aws::down(fault).await;
+    let stack = Stack::start_in(BOOTSTRAP, &aws, variables).await;
     of_events(stack, &[event]).await.remove(0)
 }
 

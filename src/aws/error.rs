@@ -3,6 +3,10 @@
 use std::fmt;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+/// What the codes have in common by which a service says that it is asked too often.
+const THROTTLED: [&str; 4] = ["Throttl", "TooManyRequests", "LimitExceeded", "SlowDown"];
 
 /// Why AWS did not do what it was asked. It never holds what was sent or received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +17,11 @@ pub enum Error {
     Network {
         /// What the network said.
         detail: String,
+    },
+    /// The service said that it can't answer now: it throttles, or fails itself.
+    Unavailable {
+        /// Its error code: `ThrottlingException`, `InternalServerError`, …
+        code: String,
     },
     /// The service said no.
     Refused {
@@ -31,7 +40,7 @@ impl fmt::Display for Error {
         match self {
             Self::Timeout => f.write_str("no answer in time"),
             Self::Network { detail } => f.write_str(detail),
-            Self::Refused { code } => f.write_str(code),
+            Self::Unavailable { code } | Self::Refused { code } => f.write_str(code),
             Self::InvalidResponse { detail } => f.write_str(detail),
         }
     }
@@ -39,16 +48,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl<E, R> From<SdkError<E, R>> for Error
+impl<E> From<SdkError<E, HttpResponse>> for Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: fmt::Debug,
 {
-    fn from(error: SdkError<E, R>) -> Self {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
         match &error {
             SdkError::ServiceError(service) => {
-                let code = service.err().code().unwrap_or("refused without a code");
-                Self::Refused { code: code.to_owned() }
+                let code = service.err().code().unwrap_or("refused without a code").to_owned();
+                let status = service.raw().status();
+                let is_throttled = status.as_u16() == 429 || THROTTLED.iter().any(|word| code.contains(word));
+                if is_throttled || status.is_server_error() {
+                    Self::Unavailable { code }
+                } else {
+                    Self::Refused { code }
+                }
             }
             SdkError::TimeoutError(_) => Self::Timeout,
             SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::Timeout,

@@ -10,6 +10,7 @@ mod access;
 mod error;
 mod http;
 mod queue;
+mod request;
 mod secret;
 mod table;
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_types::SdkConfig;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Error;
+use super::request::finish;
 
 /// The longest that a message can be put off: 12 hours, counted from its receipt
 /// ([`ChangeMessageVisibility`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)).
@@ -37,7 +38,7 @@ impl Queue {
         let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).ok().filter(|seconds| *seconds > 0);
         let request =
             self.client.send_message().queue_url(&self.url).message_body(sendable(body)).set_delay_seconds(seconds);
-        timeout_at(deadline, request.send()).await??;
+        finish(request.send(), deadline).await?;
         Ok(())
     }
 
@@ -54,7 +55,7 @@ impl Queue {
             .queue_url(&self.url)
             .receipt_handle(receipt_handle)
             .visibility_timeout(seconds);
-        timeout_at(deadline, request.send()).await??;
+        finish(request.send(), deadline).await?;
         Ok(())
     }
 }

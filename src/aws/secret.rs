@@ -3,11 +3,11 @@
 use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
 use secrecy::SecretString;
-use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 
 /// A secret whose value may change at any time.
+#[derive(Clone)]
 pub struct Secret {
     client: Client,
     arn: String,
@@ -18,14 +18,13 @@ impl Secret {
         Self { client: Client::new(shared), arn: arn.to_owned() }
     }
 
-    /// Reads its text as it is now, and is done before `deadline`.
+    /// Reads its text as it is now.
     ///
     /// # Errors
     ///
     /// Where the store does not give it, or it is binary.
-    pub async fn read(&self, deadline: Instant) -> Result<SecretString, Error> {
-        let request = self.client.get_secret_value().secret_id(&self.arn);
-        let answer = timeout_at(deadline, request.send()).await??;
+    pub async fn read(&self) -> Result<SecretString, Error> {
+        let answer = self.client.get_secret_value().secret_id(&self.arn).send().await?;
         answer
             .secret_string
             .map(SecretString::from)

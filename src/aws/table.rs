@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
 use aws_types::SdkConfig;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Error;
+use super::request::finish;
 
 /// The attributes of an item. The template names the first as the table's key, and the last as its time to live.
 const ID: &str = "id";
@@ -57,7 +58,7 @@ impl Table {
         let wanted =
             KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(unusable)?;
         let request = self.client.batch_get_item().request_items(&self.name, wanted);
-        let answer = timeout_at(deadline, request.send()).await??;
+        let answer = finish(request.send(), deadline).await?;
         if answer.unprocessed_keys().is_some_and(|unprocessed| !unprocessed.is_empty()) {
             return Err(Error::InvalidResponse { detail: "the table was read in part" });
         }
@@ -79,7 +80,7 @@ impl Table {
             });
             let writes = writes.collect::<Result<Vec<_>, Error>>()?;
             let request = self.client.batch_write_item().request_items(&self.name, writes);
-            let answer = timeout_at(deadline, request.send()).await??;
+            let answer = finish(request.send(), deadline).await?;
             if answer.unprocessed_items().is_some_and(|unprocessed| !unprocessed.is_empty()) {
                 return Err(Error::InvalidResponse { detail: "the table was written in part" });
             }

@@ -13,6 +13,7 @@ use super::network_thread::NetworkThread;
 use super::retry::{Retry, retry_after};
 use super::{ApiKey, BaseUrl, EndAnswer, EndRequest, Error, StartAnswer, StartRequest};
 use crate::https::Https;
+use crate::reason::Reason;
 
 /// The longest that connecting may take: DNS, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -224,7 +225,8 @@ fn request_to(
     key: &ApiKey,
     request: &impl Serialize,
 ) -> Result<RequestBuilder, Error> {
-    let authorization = key.authorization().ok_or(Error::NoKey)?;
+    let no_key = || Error::NoKey { reason: Reason::Misconfigured, detail: "the key does not fit a header".to_owned() };
+    let authorization = key.authorization().ok_or_else(no_key)?;
     Ok(http.post(url.clone()).header(AUTHORIZATION, authorization).json(request))
 }
 

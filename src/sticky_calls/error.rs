@@ -13,8 +13,13 @@ use crate::reason::Reason;
 /// It never holds a body: the API's may echo personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// There is no key to ask with: the secret that holds it could not be read, and never was before.
-    NoKey,
+    /// There is no key to ask with.
+    NoKey {
+        /// Why: the code of the closed list.
+        reason: Reason,
+        /// What is said of it in the log.
+        detail: String,
+    },
     /// It was not asked, because it has been down ([`Guard`](super::Guard)).
     CircuitOpen,
     /// No answer, or not the whole of it, before the deadline; or no connection within its second.
@@ -44,7 +49,7 @@ impl Error {
     /// The code of the closed list.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::NoKey => Reason::Misconfigured,
+            Self::NoKey { reason, .. } => *reason,
             Self::CircuitOpen => Reason::CircuitOpen,
             Self::Timeout => Reason::Timeout,
             Self::Network { .. } => Reason::Network,
@@ -77,10 +82,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKey => f.write_str("the secret with the key could not be read"),
             Self::CircuitOpen => f.write_str("it was down a moment ago"),
             Self::Timeout => f.write_str("no answer in time"),
-            Self::Network { detail } => f.write_str(detail),
+            Self::NoKey { detail, .. } | Self::Network { detail } => f.write_str(detail),
             Self::InvalidResponse { detail } => f.write_str(detail),
             Self::Panicked => f.write_str("a bug while the API was asked"),
             Self::Status { status, .. } => write!(f, "the API answered {}", status.as_u16()),

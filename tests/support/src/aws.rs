@@ -64,6 +64,8 @@ pub enum AwsFault {
     Refused(&'static str),
     /// It is answered with this, and not carried out.
     Answer(Value),
+    /// The same, this much later.
+    AnswerAfter(Duration, Value),
     /// It is carried out, and never answered.
     TakenThenHang,
 }
@@ -329,6 +331,10 @@ async fn serve_requests(mut connection: Connection, moto: Option<&str>, state: &
                 connection.send(&response(400, &[], body.as_bytes())).await?;
             }
             Some(AwsFault::Answer(answer)) => {
+                connection.send(&response(200, &[], answer.to_string().as_bytes())).await?;
+            }
+            Some(AwsFault::AnswerAfter(delay, answer)) => {
+                tokio::time::sleep(delay).await;
                 connection.send(&response(200, &[], answer.to_string().as_bytes())).await?;
             }
             Some(AwsFault::TakenThenHang) => {
