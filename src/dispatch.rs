@@ -64,8 +64,8 @@ impl Handler {
         match self {
             Self::StartCall => &["matched", "unconfirmed", "new", "skipped", "unavailable"],
             Self::EndCall => &["saved", "queued", "deferred", "skipped", "failed"],
-            Self::Redelivery => &["saved", "queued", "failed"],
-            Self::ContactRecords => &["saved", "queued", "deferred", "failed"],
+            Self::Redelivery => &["saved", "queued", "skipped", "failed"],
+            Self::ContactRecords => &["saved", "queued", "deferred", "skipped", "failed"],
         }
     }
 }
@@ -118,10 +118,7 @@ fn asked_for(contact: &Contact<'_>, metrics: &Metrics) -> Option<Action> {
 }
 
 fn by_initiation_method(contact: &Contact<'_>) -> Action {
-    match contact.initiation_method().as_deref() {
-        Some("DISCONNECT") => Action::EndCall,
-        _ => Action::StartCall,
-    }
+    if contact.is_a_disconnect_flow() { Action::EndCall } else { Action::StartCall }
 }
 
 #[cfg(test)]

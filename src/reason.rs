@@ -9,8 +9,10 @@ pub enum Reason {
     InternalNumber,
     /// The contact continues another one or was placed by us; it is no new call.
     NotInbound,
-    /// The contact carries `sticky_calls_opt_out` = `true`.
+    /// The contact carries `sticky_calls_opt_out`.
     OptedOut,
+    /// Connect simulates the contact, for a test of the flows: it is looked up and never saved.
+    Simulated,
     /// No flow event, or no usable `call_id` in it.
     InvalidEvent,
     /// The API's URL or key is missing or unusable.
@@ -19,7 +21,8 @@ pub enum Reason {
     Timeout,
     /// Refused, reset, DNS, TLS, or a body that ends early.
     Network,
-    /// No JSON object, over the size cap, or a 2xx/3xx that is neither 200 nor 201.
+    /// No JSON object, over the size cap, a 2xx/3xx that is neither 200 nor 201, or an answer to something else than what was
+    /// asked.
     InvalidResponse,
     /// 401 or 403: the key is wrong or revoked.
     Unauthorized,
@@ -48,6 +51,7 @@ impl Reason {
         Self::InternalNumber,
         Self::NotInbound,
         Self::OptedOut,
+        Self::Simulated,
         Self::InvalidEvent,
         Self::Misconfigured,
         Self::Timeout,
@@ -76,6 +80,7 @@ impl Reason {
             Self::InternalNumber => "internal_number",
             Self::NotInbound => "not_inbound",
             Self::OptedOut => "opted_out",
+            Self::Simulated => "simulated",
             Self::InvalidEvent => "invalid_event",
             Self::Misconfigured => "misconfigured",
             Self::Timeout => "timeout",
@@ -91,11 +96,6 @@ impl Reason {
             Self::OutboxUnavailable => "outbox_unavailable",
             Self::Internal => "internal",
         }
-    }
-
-    /// Whether the API may have taken a save all the same: it was sent, and what became of it was not heard.
-    pub fn leaves_it_open(self) -> bool {
-        matches!(self, Self::Timeout | Self::Network | Self::ServerError | Self::InvalidResponse | Self::Internal)
     }
 
     /// Whether the cause stays until an operator does something about it: these are logged as errors.

@@ -5,7 +5,7 @@
 //! for chats, absent things are `null` rather than missing, parameters may be numbers, booleans or nested. So
 //! everything is optional here and a value of the wrong type is no value.
 
-use super::PhoneNumber;
+use super::{ContactKind, PhoneNumber};
 use crate::json::Object;
 
 /// The API's limit for a `call_id`, in characters.
@@ -20,6 +20,7 @@ pub struct Contact<'a> {
     data: Object<'a>,
     attributes: Object<'a>,
     parameters: Object<'a>,
+    kind: ContactKind,
 }
 
 impl<'a> Contact<'a> {
@@ -27,15 +28,22 @@ impl<'a> Contact<'a> {
     pub fn from_flow_event(payload: &'a str) -> Option<Self> {
         let details = Object::parse(payload)?.object("Details")?;
         let data = details.object("ContactData")?;
-        let attributes = data.object("Attributes").unwrap_or_default();
-        let parameters = details.object("Parameters").unwrap_or_default();
-        Some(Self { data, attributes, parameters })
+        Some(Self::new(data, details.object("Parameters").unwrap_or_default()))
     }
 
     /// The contact of a contact record, which has the same fields and no parameters.
     pub(super) fn from_record(record: Object<'a>) -> Self {
-        let attributes = record.object("Attributes").unwrap_or_default();
-        Self { data: record, attributes, parameters: Object::default() }
+        Self::new(record, Object::default())
+    }
+
+    fn new(data: Object<'a>, parameters: Object<'a>) -> Self {
+        let attributes = data.object("Attributes").unwrap_or_default();
+        let segment = data.object("SegmentAttributes").unwrap_or_default();
+        let value = |name: &str| segment.object(name)?.text("ValueString");
+        let (method, channel) = (data.text("InitiationMethod"), data.text("Channel"));
+        let (subtype, direction) = (value("connect:Subtype"), value("connect:Direction"));
+        let kind = ContactKind::new(method.as_deref(), channel.as_deref(), subtype.as_deref(), direction.as_deref());
+        Self { data, attributes, parameters, kind }
     }
 
     /// A value that the flow handed over: the block's parameter, else the contact attribute. Blank counts as absent; a
@@ -69,15 +77,75 @@ impl<'a> Contact<'a> {
         names
     }
 
-    /// The API's `call_id`: the value `call_id`, else the id of the call's first segment, else this segment's own; so it
-    /// stays the same over transfers, in a disconnect flow, and in an agent guide that passes it on.
+    /// The API's `call_id`: the block's parameter `call_id`, else the id of the call's first segment, else this segment's
+    /// own; so it stays the same over transfers and in a disconnect flow. An agent's guide is a contact of its own, and
+    /// goes by the attribute `call_id` or by the contact that it is related to.
     ///
-    /// `None` where there is none of them or it is longer than the API takes.
+    /// An attribute `call_id` counts nowhere else: Connect copies attributes to contacts that are related to one (linked
+    /// tasks, resumed chats), and a copied id is another call's.
+    ///
+    /// An id that is longer than the API takes counts as absent. `None` if there is none.
     pub fn call_id(&self) -> Option<String> {
-        self.value("call_id")
-            .or_else(|| self.text("InitialContactId"))
-            .or_else(|| self.text("ContactId"))
-            .filter(|id| id.chars().count() <= MAX_CALL_ID_CHARS)
+        let usable = |id: &String| id.chars().count() <= MAX_CALL_ID_CHARS;
+        let own = || match self.kind {
+            ContactKind::Guide => {
+                self.attribute("call_id").filter(usable).or_else(|| self.text("RelatedContactId").filter(usable))
+            }
+            _ => self.text("InitialContactId").filter(usable).or_else(|| self.text("ContactId").filter(usable)),
+        };
+        self.parameter("call_id").filter(usable).or_else(own)
+    }
+
+    /// When the call started, as an earlier block stored it: the value `call_start`. `None` if an attribute `call_id` names
+    /// another call than this one: then both were copied.
+    pub fn call_start(&self) -> Option<String> {
+        let is_copied = self.attribute("call_id").is_some_and(|id| Some(id) != self.call_id());
+        self.value("call_start").filter(|_| !is_copied)
+    }
+
+    /// What the contact is.
+    pub fn kind(&self) -> ContactKind {
+        self.kind
+    }
+
+    /// Whether somebody tests their flows with it: Connect [simulates the
+    /// contact](https://docs.aws.amazon.com/connect/latest/adminguide/testing-simulation.html).
+    pub fn is_simulated(&self) -> bool {
+        let test_type = self.segment_attribute("connect:ValidationTestType");
+        test_type.and_then(|value| value.text("ValueString")).is_some_and(|text| !text.trim().is_empty())
+    }
+
+    /// Whether it was transferred to, or consulted: its method is `TRANSFER`.
+    pub fn is_a_transfer(&self) -> bool {
+        self.text("InitiationMethod").as_deref() == Some("TRANSFER")
+    }
+
+    /// The customer's id that the chat's back end or the flow has given the contact. Where the customer had to
+    /// [authenticate](https://docs.aws.amazon.com/connect/latest/adminguide/customer-auth.html), only if they did.
+    pub fn customer_id(&self) -> Option<String> {
+        self.text("CustomerId").filter(|_| self.is_authentic())
+    }
+
+    /// No authentication was asked for, or it succeeded. How it looks in an event is not documented, so the status is
+    /// looked for in each form that segment attributes have.
+    fn is_authentic(&self) -> bool {
+        const NAME: &str = "connect:CustomerAuthentication";
+        let segment = self.data.object("SegmentAttributes").unwrap_or_default();
+        if segment.is_null(NAME) {
+            return true;
+        }
+        let Some(authentication) = segment.object(NAME) else { return false };
+        let status = |of: &Object<'_>| of.text("Status").or_else(|| of.object("Status")?.text("ValueString"));
+        let said = authentication
+            .object("ValueMap")
+            .and_then(|map| status(&map))
+            .or_else(|| status(&authentication))
+            .or_else(|| authentication.text("ValueString"));
+        said.as_deref() == Some("AUTHENTICATED")
+    }
+
+    fn segment_attribute(&self, name: &str) -> Option<Object<'a>> {
+        self.data.object("SegmentAttributes")?.object(name)
     }
 
     /// The contact id, for the log: only where it [looks like one](is_contact_id), since a malformed event could hold
@@ -86,14 +154,9 @@ impl<'a> Contact<'a> {
         self.text("ContactId").filter(|id| is_contact_id(id))
     }
 
-    /// How the contact came to be; an open set: `INBOUND`, `TRANSFER`, `DISCONNECT`, …
-    pub fn initiation_method(&self) -> Option<String> {
-        self.text("InitiationMethod")
-    }
-
-    /// `VOICE`, `CHAT`, `TASK` or `EMAIL`.
-    pub fn channel(&self) -> Option<String> {
-        self.text("Channel")
+    /// Whether a disconnect flow runs in it.
+    pub fn is_a_disconnect_flow(&self) -> bool {
+        self.text("InitiationMethod").as_deref() == Some("DISCONNECT")
     }
 
     /// When the contact began, RFC 3339. Contact records have it; flow events as AWS sends them today don't.
@@ -101,14 +164,18 @@ impl<'a> Contact<'a> {
         self.text("InitiationTimestamp")
     }
 
-    /// The customer's address as it stands: a number, an extension, an e-mail address, …
+    /// The customer's address as it stands: a number, an extension, an e-mail address, … An agent's guide has none of its
+    /// own, and goes by the value `caller_number`.
     pub fn customer_address(&self) -> Option<String> {
-        self.address("CustomerEndpoint")
+        match self.kind {
+            ContactKind::Guide => self.value("caller_number"),
+            _ => self.address("CustomerEndpoint"),
+        }
     }
 
-    /// The caller's number (ANI).
+    /// The caller's number (ANI), unless it was withheld.
     pub fn customer_number(&self) -> Option<PhoneNumber> {
-        PhoneNumber::parse(&self.customer_address()?)
+        PhoneNumber::parse(&self.customer_address()?).filter(|number| !number.is_withheld())
     }
 
     /// The number that was called (DNIS).
@@ -183,23 +250,108 @@ mod tests {
         let event =
             |inner: &str| format!(r#"{{"Details":{{"ContactData":{{{inner}}},"Parameters":{{"call_id":" "}}}}}}"#);
         let id = |inner: &str| contact(&event(inner)).call_id();
-        assert_eq!(
-            id(r#""Attributes":{"call_id":"passed on"},"InitialContactId":"first""#).as_deref(),
-            Some("passed on")
-        );
+        let copied = r#""Attributes":{"call_id":"another call's"},"InitialContactId":"first""#;
+        assert_eq!(id(copied).as_deref(), Some("first"));
         assert_eq!(id(r#""InitialContactId":"first","ContactId":"third""#).as_deref(), Some("first"));
         assert_eq!(id(r#""InitialContactId":null,"ContactId":"third""#).as_deref(), Some("third"));
         assert_eq!(id(r#""InitialContactId":7"#), None);
     }
 
+    /// A guide with these fields and parameters.
+    fn guide(fields: &str, parameters: &str) -> String {
+        let subtype = r#""SegmentAttributes":{"connect:Subtype":{"ValueString":"connect:Guide"}}"#;
+        format!(r#"{{"Details":{{"ContactData":{{{subtype}{fields}}},"Parameters":{{{parameters}}}}}}}"#)
+    }
+
     #[test]
-    fn a_call_id_over_the_limit_of_the_api_is_none() {
+    fn a_guide_goes_by_its_parameter_then_its_attribute_then_the_contact_that_it_is_related_to() {
+        let fields = r#","ContactId":"guide","InitialContactId":"guide","RelatedContactId":"call""#;
+        let with_attribute = format!(r#"{fields},"Attributes":{{"call_id":"attribute"}}"#);
+        let id = |fields: &str, parameters: &str| contact(&guide(fields, parameters)).call_id();
+        assert_eq!(id(&with_attribute, r#""call_id":"parameter""#).as_deref(), Some("parameter"));
+        assert_eq!(id(&with_attribute, "").as_deref(), Some("attribute"));
+        assert_eq!(id(fields, r#""call_id":" ""#).as_deref(), Some("call"));
+        assert_eq!(id(r#","ContactId":"guide","InitialContactId":"guide""#, ""), None);
+    }
+
+    #[test]
+    fn a_guides_caller_is_the_number_that_the_call_stored() {
+        let number = |fields: &str, parameters: &str| {
+            contact(&guide(fields, parameters)).customer_number().map(|number| number.as_str().to_owned())
+        };
+        assert_eq!(number("", r#""caller_number":"+12025550101""#).as_deref(), Some("+12025550101"));
+        assert_eq!(number(r#","Attributes":{"caller_number":"+12025550102"}"#, "").as_deref(), Some("+12025550102"));
+        assert_eq!(number("", r#""caller_number":"+266696687""#), None, "withheld");
+        let call = r#"{"Details":{"ContactData":{"Attributes":{"caller_number":"+12025550102"}}}}"#;
+        assert_eq!(contact(call).customer_number(), None, "a contact of its own has a number of its own");
+    }
+
+    #[test]
+    fn a_customer_id_counts_where_no_authentication_was_asked_for_or_it_succeeded() {
+        let id = |segment: &str| {
+            let event =
+                format!(r#"{{"Details":{{"ContactData":{{"CustomerId":"C-1","SegmentAttributes":{segment}}}}}}}"#);
+            contact(&event).customer_id()
+        };
+        let status = |value: &str| format!(r#"{{"connect:CustomerAuthentication":{value}}}"#);
+        for segment in [
+            "null".to_owned(),
+            "{}".to_owned(),
+            status("null"),
+            status(r#"{"ValueMap":{"Status":{"ValueString":"AUTHENTICATED"}}}"#),
+            status(r#"{"Status":"AUTHENTICATED"}"#),
+            status(r#"{"ValueString":"AUTHENTICATED"}"#),
+        ] {
+            assert_eq!(id(&segment).as_deref(), Some("C-1"), "{segment}");
+        }
+        for value in [
+            "7",
+            "[]",
+            "\"AUTHENTICATED\"",
+            "{}",
+            r#"{"ValueMap":{"Status":{"ValueString":"FAILED"}}}"#,
+            r#"{"ValueMap":{"Status":{"ValueString":"UNAUTHENTICATED"}}}"#,
+            r#"{"ValueMap":{"Other":{"ValueString":"AUTHENTICATED"}}}"#,
+        ] {
+            assert_eq!(id(&status(value)), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_start_of_the_call_that_was_copied_with_another_calls_id_is_none() {
+        let event = |attributes: &str| {
+            format!(r#"{{"Details":{{"ContactData":{{"ContactId":"c","Attributes":{{{attributes}}}}}}}}}"#)
+        };
+        let start = |attributes: &str| contact(&event(attributes)).call_start();
+        assert_eq!(start(r#""call_start":"t""#).as_deref(), Some("t"));
+        assert_eq!(start(r#""call_start":"t","call_id":"c""#).as_deref(), Some("t"));
+        assert_eq!(start(r#""call_start":"t","call_id":"other""#), None);
+    }
+
+    #[test]
+    fn a_simulated_contact_says_what_it_tests() {
+        let simulated = |segment: &str| {
+            contact(&format!(r#"{{"Details":{{"ContactData":{{"SegmentAttributes":{segment}}}}}}}"#)).is_simulated()
+        };
+        assert!(simulated(r#"{"connect:ValidationTestType":{"ValueString":"EXPERIENCE_VALIDATION"}}"#));
+        for segment in ["null", "{}", r#"{"connect:ValidationTestType":null}"#, r#"{"connect:ValidationTestType":7}"#] {
+            assert!(!simulated(segment), "{segment}");
+        }
+    }
+
+    #[test]
+    fn a_call_id_over_the_limit_of_the_api_counts_as_absent() {
         let id = |length| {
             let event = format!(r#"{{"Details":{{"ContactData":{{"ContactId":"{}"}}}}}}"#, "é".repeat(length));
             contact(&event).call_id().map(|id| id.chars().count())
         };
         assert_eq!(id(128), Some(128));
         assert_eq!(id(129), None);
+        let event = format!(
+            r#"{{"Details":{{"ContactData":{{"ContactId":"c","InitialContactId":"{0}"}},"Parameters":{{"call_id":"{0}"}}}}}}"#,
+            "7".repeat(129)
+        );
+        assert_eq!(contact(&event).call_id().as_deref(), Some("c"));
     }
 
     #[test]

@@ -3,8 +3,25 @@
 //! After [AWS's data model](https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html). One record is one
 //! segment of a call: a transferred call has several. It comes at least once, and again when attributes change later.
 
-use super::Contact;
+use super::{Contact, ContactKind};
 use crate::json::Object;
+
+/// How a call ends in which two people talked, or a flow did.
+const ENDS_OF_A_CALL: [&str; 3] = ["CUSTOMER_DISCONNECT", "AGENT_DISCONNECT", "CONTACT_FLOW_DISCONNECT"];
+
+/// How the states of answering machine detection begin that mean a machine, a tone, or nobody at all.
+const MACHINES: [&str; 4] = ["VOICEMAIL_", "FAX_", "SIT_TONE_", "AMD_UNANSWERED"];
+
+/// What became of a call, as its record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was a callback, and the customer was not reached.
+    NobodyReached,
+    /// The customer hung up while waiting in a queue.
+    GaveUp,
+    /// Everything else: an agent or a flow looked after it.
+    Served,
+}
 
 /// A contact record, read as leniently as an event.
 #[derive(Clone, Debug)]
@@ -27,10 +44,11 @@ impl<'a> ContactRecord<'a> {
         &self.contact
     }
 
-    /// Whether it is a step-by-step guide on an agent's screen, which is a contact of its own.
-    pub fn is_agent_guide(&self) -> bool {
-        let subtype = self.data.object("SegmentAttributes").and_then(|all| all.object("connect:Subtype"));
-        subtype.and_then(|subtype| subtype.text("ValueString")).is_some_and(|kind| kind == "connect:Guide")
+    /// Whether its data was deleted by request; then Connect [sends the record
+    /// again](https://docs.aws.amazon.com/connect/latest/APIReference/API_DeleteContactData.html) with what is left.
+    pub fn is_redacted(&self) -> bool {
+        let segment = self.data.object("SegmentAttributes").unwrap_or_default();
+        segment.raw("connect:RedactedFields").is_some()
     }
 
     /// Whether the call went on in another segment.
@@ -38,19 +56,25 @@ impl<'a> ContactRecord<'a> {
         !self.data.is_null("NextContactId")
     }
 
-    /// Whether the call was transferred out of this segment.
-    pub fn was_transferred(&self) -> bool {
-        !self.data.is_null("TransferredToEndpoint") || !self.data.is_null("TransferCompletedTimestamp")
+    /// What became of the call, if nobody decided it.
+    pub fn ending(&self) -> Ending {
+        let reason = self.data.text("DisconnectReason").filter(|reason| !reason.trim().is_empty());
+        let had_agent = !self.data.is_null("Agent");
+        if self.contact.kind() == ContactKind::Callback {
+            let ended_in_a_call = reason.as_deref().is_none_or(|reason| ENDS_OF_A_CALL.contains(&reason));
+            if !had_agent || !ended_in_a_call || self.a_machine_answered() {
+                return Ending::NobodyReached;
+            }
+        }
+        let customer_left = reason.as_deref().is_none_or(|reason| reason == "CUSTOMER_DISCONNECT");
+        if !self.data.is_null("Queue") && !had_agent && customer_left { Ending::GaveUp } else { Ending::Served }
     }
 
-    /// Whether an agent took the call in this segment.
-    pub fn had_an_agent(&self) -> bool {
-        !self.data.is_null("Agent")
-    }
-
-    /// Whether no agent took the call, neither in this segment nor in one before it.
-    pub fn nobody_took_it(&self) -> bool {
-        !self.had_an_agent() && self.data.is_null("PreviousContactId")
+    /// What [answering machine
+    /// detection](https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html) heard was no person.
+    fn a_machine_answered(&self) -> bool {
+        let heard = self.data.text("AnsweringMachineDetectionStatus").unwrap_or_default();
+        MACHINES.iter().any(|machine| heard.starts_with(machine))
     }
 
     /// When the record was last changed, RFC 3339, as Connect writes it.
@@ -75,29 +99,63 @@ mod tests {
         assert!(ContactRecord::parse(r#"{"ContactId":"c","EventType":null}"#).is_some());
     }
 
-    #[test]
-    fn a_record_tells_the_segments_of_a_call_apart() {
-        let record = |inner: &str| format!(r#"{{"ContactId":"c"{inner}}}"#);
-        let last = record(r#","NextContactId":null,"Agent":{"Username":"a"},"TransferredToEndpoint":null"#);
-        let last = ContactRecord::parse(&last).unwrap();
-        assert!(!last.has_next() && !last.was_transferred() && !last.nobody_took_it() && !last.is_agent_guide());
-
-        let transferred = record(r#","NextContactId":"n","TransferredToEndpoint":{"Address":"q"}"#);
-        let transferred = ContactRecord::parse(&transferred).unwrap();
-        assert!(transferred.has_next() && transferred.was_transferred());
-        let completed = record(r#","TransferCompletedTimestamp":"2026-02-07T10:30:00Z""#);
-        assert!(ContactRecord::parse(&completed).unwrap().was_transferred());
-
-        assert!(ContactRecord::parse(&record(r#","Agent":null,"PreviousContactId":null"#)).unwrap().nobody_took_it());
-        assert!(!ContactRecord::parse(&record(r#","PreviousContactId":"p""#)).unwrap().nobody_took_it());
+    fn record(inner: &str) -> String {
+        format!(r#"{{"ContactId":"c"{inner}}}"#)
     }
 
     #[test]
-    fn an_agent_guide_is_known_by_its_subtype() {
-        let guide = r#"{"ContactId":"c","SegmentAttributes":{"connect:Subtype":{"ValueString":"connect:Guide"}}}"#;
-        let sms = guide.replace("Guide", "SMS");
-        assert!(ContactRecord::parse(guide).unwrap().is_agent_guide());
-        assert!(!ContactRecord::parse(&sms).unwrap().is_agent_guide());
+    fn the_last_segment_of_a_call_has_no_next_one() {
+        assert!(!ContactRecord::parse(&record(r#","NextContactId":null"#)).unwrap().has_next());
+        assert!(ContactRecord::parse(&record(r#","NextContactId":"n""#)).unwrap().has_next());
+    }
+
+    #[test]
+    fn whoever_hangs_up_in_the_queue_gave_up_and_whoever_was_never_queued_did_not() {
+        let ending = |inner: &str| ContactRecord::parse(&record(inner)).unwrap().ending();
+        let queued = r#","Queue":{"Name":"q"},"Agent":null"#;
+        for reason in [r#","DisconnectReason":"CUSTOMER_DISCONNECT""#, "", r#","DisconnectReason":null"#] {
+            assert_eq!(ending(&format!("{queued}{reason}")), Ending::GaveUp, "{reason}");
+        }
+        for inner in [
+            r#","Queue":{"Name":"q"},"Agent":null,"DisconnectReason":"CONTACT_FLOW_DISCONNECT""#,
+            r#","Queue":{"Name":"q"},"Agent":{"Username":"a"},"DisconnectReason":"CUSTOMER_DISCONNECT""#,
+            r#","Queue":null,"Agent":null,"DisconnectReason":"CUSTOMER_DISCONNECT""#,
+            "",
+        ] {
+            assert_eq!(ending(inner), Ending::Served, "{inner}");
+        }
+    }
+
+    #[test]
+    fn a_callback_that_reached_nobody_is_told_from_one_that_did() {
+        let ending = |inner: &str| {
+            ContactRecord::parse(&record(&format!(r#","InitiationMethod":"CALLBACK"{inner}"#))).unwrap().ending()
+        };
+        const AGENT: &str = r#","Agent":{"Username":"a"}"#;
+        for inner in [
+            r#","DisconnectReason":"TELECOM_UNANSWERED""#.to_owned(),
+            r#","DisconnectReason":"CUSTOMER_DISCONNECT""#.to_owned(),
+            format!(r#"{AGENT},"DisconnectReason":"TELECOM_BUSY""#),
+            format!(
+                r#"{AGENT},"DisconnectReason":"AGENT_DISCONNECT","AnsweringMachineDetectionStatus":"VOICEMAIL_BEEP""#
+            ),
+        ] {
+            assert_eq!(ending(&inner), Ending::NobodyReached, "{inner}");
+        }
+        for reason in ["CUSTOMER_DISCONNECT", "AGENT_DISCONNECT", "CONTACT_FLOW_DISCONNECT"] {
+            assert_eq!(ending(&format!(r#"{AGENT},"DisconnectReason":"{reason}""#)), Ending::Served, "{reason}");
+        }
+        let human = format!(r#"{AGENT},"AnsweringMachineDetectionStatus":"HUMAN_ANSWERED""#);
+        assert_eq!(ending(&human), Ending::Served);
+    }
+
+    #[test]
+    fn a_record_that_was_deleted_by_request_says_so_whatever_the_value() {
+        for value in [r#"{"ValueString":"ALL"}"#, r#"{"ValueList":[]}"#, "null", "7", r#""""#] {
+            let redacted = record(&format!(r#","SegmentAttributes":{{"connect:RedactedFields":{value}}}"#));
+            assert!(ContactRecord::parse(&redacted).unwrap().is_redacted(), "{value}");
+        }
+        assert!(!ContactRecord::parse(&record(r#","SegmentAttributes":{}"#)).unwrap().is_redacted());
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Phone numbers as the Sticky Calls API takes them.
 
+/// What networks send for a number that the caller withholds: ANONYMOUS, UNAVAILABLE, RESTRICTED, UNKNOWN and BLOCKED,
+/// spelled on a telephone's keys. Telephony projects filter them; whether Connect passes them on is not documented. As a
+/// number each would be one customer, and all anonymous callers that one.
+const WITHHELD: [&str; 5] = ["+266696687", "+86282452253", "+7378742833", "+8656696", "+2562533"];
+
 /// A number in strict E.164: `+`, then 7 to 15 digits, the first not 0.
 ///
 /// What Connect sends for a withheld number is undocumented, so everything else (`anonymous`, `sip:…`, a short code,
@@ -15,6 +20,11 @@ impl PhoneNumber {
             && !digits.starts_with('0')
             && digits.bytes().all(|byte| byte.is_ascii_digit());
         valid.then(|| Self(address.to_owned()))
+    }
+
+    /// Whether it stands for a number that was withheld.
+    pub fn is_withheld(&self) -> bool {
+        WITHHELD.contains(&self.as_str())
     }
 
     /// The whole number, for the API alone.

@@ -1,0 +1,176 @@
+//! What a contact is, and what may be done with it: the one place that decides it.
+//!
+//! By [how a contact came to be](https://docs.aws.amazon.com/connect/latest/adminguide/contact-initiation-methods.html),
+//! its channel and its [segment attributes](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html).
+//! The methods are an open set, and new ones are a customer's.
+
+/// What a contact is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactKind {
+    /// A step-by-step guide on an agent's screen, which belongs to a call and is none.
+    Guide,
+    /// A supervisor who listens in.
+    Listener,
+    /// The leg of a third party whom an agent has dialled.
+    ThirdParty,
+    /// The contact in which a disconnect flow runs.
+    DisconnectFlow,
+    /// A call that goes on after a transfer, or beside it: a consulted colleague's.
+    Continued,
+    /// A callback.
+    Callback,
+    /// A contact that we placed ourselves.
+    PlacedByUs,
+    /// A contact that a customer began.
+    Customers,
+}
+
+/// Which records of a kind of contact are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordRule {
+    /// None.
+    Never,
+    /// Those in which somebody wrote something.
+    OnlyWithWords,
+    /// All.
+    Always,
+}
+
+impl ContactKind {
+    /// The kind of a contact with this `InitiationMethod`, `Channel`, and values of `connect:Subtype` and
+    /// `connect:Direction`; the first that fits.
+    pub(super) fn new(
+        method: Option<&str>,
+        channel: Option<&str>,
+        subtype: Option<&str>,
+        direction: Option<&str>,
+    ) -> Self {
+        if subtype == Some("connect:Guide") {
+            return Self::Guide;
+        }
+        match method.unwrap_or_default() {
+            "MONITOR" => Self::Listener,
+            "EXTERNAL_OUTBOUND" => Self::ThirdParty,
+            "DISCONNECT" => Self::DisconnectFlow,
+            "TRANSFER" | "QUEUE_TRANSFER" => Self::Continued,
+            "CALLBACK" | "CALLBACK_CUSTOMER_FIRST_QUEUED" | "CALLBACK_CUSTOMER_FIRST_DIALED" => Self::Callback,
+            "OUTBOUND" | "AGENT_REPLY" | "CAMPAIGN_PREVIEW" | "FLOW" => Self::PlacedByUs,
+            // Chats and tasks come by `API` too, from customers; a voice contact by it is a call that we placed.
+            "API" if channel == Some("VOICE") => Self::PlacedByUs,
+            _ if direction == Some("OUTBOUND") => Self::PlacedByUs,
+            _ => Self::Customers,
+        }
+    }
+
+    /// Whether identify asks who it is: only about a contact that a customer began.
+    pub fn is_identified(self) -> bool {
+        self == Self::Customers
+    }
+
+    /// Whether a save by a flow is one of the customer's call.
+    pub fn is_saved_by_flows(self) -> bool {
+        !matches!(self, Self::Listener | Self::ThirdParty)
+    }
+
+    /// Which of its records are saved.
+    pub fn record_rule(self) -> RecordRule {
+        match self {
+            Self::Guide | Self::Listener | Self::ThirdParty | Self::DisconnectFlow => RecordRule::Never,
+            Self::PlacedByUs => RecordRule::OnlyWithWords,
+            Self::Continued | Self::Callback | Self::Customers => RecordRule::Always,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Contact;
+    use super::*;
+
+    /// The contact of an event with these fields.
+    fn kind(fields: &str) -> ContactKind {
+        Contact::from_flow_event(&format!(r#"{{"Details":{{"ContactData":{{{fields}}}}}}}"#)).unwrap().kind()
+    }
+
+    fn by_method(method: &str) -> ContactKind {
+        kind(&format!(r#""InitiationMethod":"{method}","Channel":"VOICE""#))
+    }
+
+    fn with_segment(method: &str, channel: &str, segment: &str) -> ContactKind {
+        kind(&format!(r#""InitiationMethod":"{method}","Channel":"{channel}","SegmentAttributes":{segment}"#))
+    }
+
+    #[test]
+    fn the_table_row_by_row_and_its_three_columns() {
+        use ContactKind::{Callback, Continued, Customers, DisconnectFlow, Guide, Listener, PlacedByUs, ThirdParty};
+        use RecordRule::{Always, Never, OnlyWithWords};
+        const OUTBOUND: &str = r#"{"connect:Direction":{"ValueString":"OUTBOUND"}}"#;
+        const GUIDE: &str = r#"{"connect:Subtype":{"ValueString":"connect:Guide"}}"#;
+        let rows = [
+            (with_segment("API", "CHAT", GUIDE), Guide, false, true, Never),
+            // The rows are tried from the top.
+            (with_segment("DISCONNECT", "CHAT", GUIDE), Guide, false, true, Never),
+            (by_method("MONITOR"), Listener, false, false, Never),
+            (by_method("EXTERNAL_OUTBOUND"), ThirdParty, false, false, Never),
+            (by_method("DISCONNECT"), DisconnectFlow, false, true, Never),
+            (by_method("TRANSFER"), Continued, false, true, Always),
+            (by_method("QUEUE_TRANSFER"), Continued, false, true, Always),
+            (with_segment("TRANSFER", "VOICE", OUTBOUND), Continued, false, true, Always),
+            (by_method("CALLBACK"), Callback, false, true, Always),
+            (by_method("CALLBACK_CUSTOMER_FIRST_QUEUED"), Callback, false, true, Always),
+            (by_method("CALLBACK_CUSTOMER_FIRST_DIALED"), Callback, false, true, Always),
+            (by_method("OUTBOUND"), PlacedByUs, false, true, OnlyWithWords),
+            (by_method("AGENT_REPLY"), PlacedByUs, false, true, OnlyWithWords),
+            (by_method("CAMPAIGN_PREVIEW"), PlacedByUs, false, true, OnlyWithWords),
+            (by_method("FLOW"), PlacedByUs, false, true, OnlyWithWords),
+            (by_method("API"), PlacedByUs, false, true, OnlyWithWords),
+            (with_segment("API", "CHAT", OUTBOUND), PlacedByUs, false, true, OnlyWithWords),
+            (with_segment("SOMETHING_NEW", "CHAT", OUTBOUND), PlacedByUs, false, true, OnlyWithWords),
+            (by_method("INBOUND"), Customers, true, true, Always),
+            (by_method("WEBRTC_API"), Customers, true, true, Always),
+            (by_method("SOMETHING_NEW"), Customers, true, true, Always),
+            (with_segment("API", "CHAT", "{}"), Customers, true, true, Always),
+            (
+                with_segment("API", "TASK", r#"{"connect:Direction":{"ValueString":"INBOUND"}}"#),
+                Customers,
+                true,
+                true,
+                Always,
+            ),
+        ];
+        for (number, (kind, expected, identified, saved, record)) in rows.into_iter().enumerate() {
+            assert_eq!(kind, expected, "row {number}");
+            assert_eq!(
+                (kind.is_identified(), kind.is_saved_by_flows(), kind.record_rule()),
+                (identified, saved, record)
+            );
+        }
+    }
+
+    #[test]
+    fn a_method_or_a_segment_attribute_that_is_missing_or_mistyped_makes_nobody_but_a_customer() {
+        for fields in [
+            "",
+            r#""InitiationMethod":null"#,
+            r#""InitiationMethod":7"#,
+            r#""InitiationMethod":["MONITOR"]"#,
+            r#""InitiationMethod":"monitor""#,
+            r#""InitiationMethod":"API""#,
+            r#""InitiationMethod":"API","Channel":null"#,
+        ] {
+            assert_eq!(kind(fields), ContactKind::Customers, "{fields}");
+        }
+        for segment in [
+            "null",
+            "[]",
+            r#""connect:Guide""#,
+            r#"{"connect:Subtype":"connect:Guide"}"#,
+            r#"{"connect:Subtype":{"ValueString":null}}"#,
+            r#"{"connect:Subtype":{"ValueString":["connect:Guide"]}}"#,
+            r#"{"connect:Subtype":{"ValueInteger":1},"connect:Direction":"OUTBOUND"}"#,
+            r#"{"connect:Direction":{"ValueMap":{"OUTBOUND":{}}}}"#,
+        ] {
+            assert_eq!(with_segment("INBOUND", "VOICE", segment), ContactKind::Customers, "{segment}");
+        }
+    }
+}
