@@ -12,6 +12,20 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+/// The text of what somebody sent as JSON, with as little lost as must be: without a byte order mark, bytes that are no
+/// UTF-8 as U+FFFD, and, if it can't be read otherwise, control characters as spaces.
+pub fn repaired(bytes: Vec<u8>) -> String {
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    let is_broken = text.contains(is_control) && serde_json::from_str::<&RawValue>(&text).is_err();
+    if is_broken { text.replace(is_control, " ") } else { text }
+}
+
+/// A character that JSON's strings may hold only escaped.
+fn is_control(character: char) -> bool {
+    character < ' '
+}
+
 /// A JSON object. Where a key is repeated the last value holds, as in JavaScript.
 #[derive(Clone, Debug, Default)]
 pub struct Object<'a>(BTreeMap<Text<'a>, &'a RawValue>);
@@ -160,6 +174,21 @@ mod tests {
         let object = Object::parse(r#"{"note\ud83d":"sad \ud83d","ok":"\ud83d\ude00"}"#).unwrap();
         assert!(object.text("note\u{fffd}\u{fffd}\u{fffd}").unwrap().starts_with("sad \u{fffd}"));
         assert_eq!(object.text("ok").as_deref(), Some("\u{1f600}"));
+    }
+
+    #[test]
+    fn a_mark_before_or_a_broken_byte_inside_json_costs_no_more_than_it_must() {
+        let read = |bytes: &[u8]| {
+            let text = repaired(bytes.to_vec());
+            let object = Object::parse(&text)?;
+            Some((object.text("a")?, object.text("b")?))
+        };
+        let both = |a: &str| Some((a.to_owned(), "kept".to_owned()));
+        assert_eq!(read(b"\xef\xbb\xbf{\"a\":\"x\",\"b\":\"kept\"}"), both("x"));
+        assert_eq!(read(b"{\"a\":\"x\xff\",\"b\":\"kept\"}"), both("x\u{fffd}"));
+        assert_eq!(read(b"{\"a\":\"x\x01y\nz\",\n\t\"b\":\"kept\"}"), both("x y z"));
+        assert_eq!(read(b"{\n\t\"a\":\"x\\n\",\"b\":\"kept\"}"), both("x\n"));
+        assert_eq!(read(b"{\"a\":\"x\",\xff\"b\":\"kept\"}"), None, "outside of a text there is nothing to repair");
     }
 
     #[test]

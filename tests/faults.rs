@@ -93,9 +93,25 @@ async fn a_redirect_is_not_followed_and_the_key_goes_nowhere() {
 #[tokio::test]
 async fn an_answer_that_is_no_json_object_is_invalid() {
     for body in
-        [&b"<html><body>Sign in</body></html>"[..], b"", b"null", b"[]", b"\"ok\"", b"{\"a\":", b"{\"a\":\"\xff\xfe\"}"]
+        [&b"<html><body>Sign in</body></html>"[..], b"", b"null", b"[]", b"\"ok\"", b"{\"a\":", b"{\xff\"a\":1}"]
     {
         both_get_for("invalid_response", 1, Fault::body(body)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_or_a_broken_byte_in_an_answer_costs_no_more_than_it_must() {
+    let known = r#"{"identity":{"confidence":0.9},"variables":{"last_issue":"Invoice @","name":"Jane"}}"#;
+    for (broken, issue) in [
+        (format!("\u{feff}{known}").into_bytes(), "Invoice @"),
+        (known.bytes().map(|byte| if byte == b'@' { 0xff } else { byte }).collect(), "Invoice \u{fffd}"),
+        (known.bytes().map(|byte| if byte == b'@' { 0x01 } else { byte }).collect(), "Invoice  "),
+    ] {
+        let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+        stack.api.fail_next(Fault::body(broken));
+        let answer = stack.invoke(&event("returning_caller")).await;
+        let read = ["lookup_status", "var_name", "last_issue"].map(|name| answer[name].as_str().unwrap());
+        assert_eq!(read, ["matched", "Jane", issue]);
     }
 }
 

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::Error;
 use crate::json::Object;
+
+/// The fields that the documentation names for an answer to an end, `call_id` and a duration aside: by one of them an
+/// answer is known that leaves its `call_id` out.
+const FIELDS_OF_AN_END: [&str; 5] = ["customer_ref", "call_start", "call_end", "intents_updated", "variables_updated"];
 
 /// The API's answer to `POST /v1/calls/start`, as far as it is usable: any field may be missing, `null` or of the wrong
 /// type. The default is what is known of nobody.
@@ -65,11 +70,25 @@ pub struct OpenIntent {
 }
 
 impl StartAnswer {
+    /// Reads the answer to a start of `call_id`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidResponse`] if it is no JSON object, [`Error::OtherCall`] if it is about another call.
+    pub(super) fn to_call(body: &str, call_id: &str) -> Result<Self, Error> {
+        let answer = object(body)?;
+        check_call_id(&answer, call_id)?;
+        Ok(Self::read(&answer))
+    }
+
     /// Reads an answer's body, or `None` where it is no JSON object.
     pub fn parse(body: &str) -> Option<Self> {
-        let answer = Object::parse(body)?;
+        Some(Self::read(&Object::parse(body)?))
+    }
+
+    fn read(answer: &Object<'_>) -> Self {
         let identity = answer.object("identity").unwrap_or_default();
-        Some(Self {
+        Self {
             customer_ref: answer.text("customer_ref"),
             call_start: answer.text("call_start").and_then(|text| text.parse().ok()),
             confidence: identity.number("confidence").map_or(0.0, |confidence| confidence.clamp(0.0, 1.0)),
@@ -80,7 +99,7 @@ impl StartAnswer {
                 .unwrap_or_default(),
             open_intents: answer.objects("open_intents").iter().filter_map(open_intent).collect(),
             variables: answer.object("variables").map(|all| variables(&all)).unwrap_or_default(),
-        })
+        }
     }
 }
 
@@ -92,9 +111,32 @@ pub struct EndAnswer {
 }
 
 impl EndAnswer {
-    /// Reads an answer's body, or `None` where it is no JSON object.
-    pub fn parse(body: &str) -> Option<Self> {
-        Some(Self { customer_ref: Object::parse(body)?.text("customer_ref") })
+    /// Reads the answer to an end of `call_id`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidResponse`] if it is no JSON object, or does not say that an end was taken; [`Error::OtherCall`] if it
+    /// is about another call.
+    pub(super) fn to_call(body: &str, call_id: &str) -> Result<Self, Error> {
+        let answer = object(body)?;
+        let names_the_call = check_call_id(&answer, call_id)?;
+        if !names_the_call && FIELDS_OF_AN_END.iter().all(|field| answer.is_null(field)) {
+            return Err(Error::InvalidResponse { detail: "the answer does not say that the end was taken" });
+        }
+        Ok(Self { customer_ref: answer.text("customer_ref") })
+    }
+}
+
+fn object(body: &str) -> Result<Object<'_>, Error> {
+    Object::parse(body).ok_or(Error::InvalidResponse { detail: "the answer is no JSON object" })
+}
+
+/// Whether an answer names the call that was asked about. It need not, but must not name another one.
+fn check_call_id(answer: &Object<'_>, call_id: &str) -> Result<bool, Error> {
+    match answer.is_null("call_id") {
+        true => Ok(false),
+        false if answer.scalar("call_id").as_deref() == Some(call_id) => Ok(true),
+        false => Err(Error::OtherCall),
     }
 }
 
@@ -167,9 +209,28 @@ mod tests {
         // The fields that the vendor's documentation names for `POST /v1/calls/end`.
         let body = r#"{"call_id":"call_001","customer_ref":"cust_1","call_start":"2026-02-07T10:30:00.000Z",
             "call_end":"2026-02-07T10:35:00.000Z","duration_seconds":300,"intents_updated":1,"variables_updated":2}"#;
-        assert_eq!(EndAnswer::parse(body).unwrap().customer_ref.as_deref(), Some("cust_1"));
-        assert_eq!(EndAnswer::parse("{}"), Some(EndAnswer::default()));
-        assert_eq!(EndAnswer::parse("[]"), None);
+        assert_eq!(EndAnswer::to_call(body, "call_001").unwrap().customer_ref.as_deref(), Some("cust_1"));
+    }
+
+    #[test]
+    fn an_answer_to_an_end_says_that_it_was_taken_or_it_was_not() {
+        for body in [r#"{"call_id":"c"}"#, r#"{"customer_ref":"x"}"#, r#"{"call_id":null,"variables_updated":0}"#] {
+            assert!(EndAnswer::to_call(body, "c").is_ok(), "{body}");
+        }
+        for body in ["{}", r#"{"success":false}"#, r#"{"customer_ref":null}"#, r#"{"duration_seconds":3}"#, "[]", ""] {
+            assert!(matches!(EndAnswer::to_call(body, "c"), Err(Error::InvalidResponse { .. })), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_about_another_call_is_nobodys() {
+        for call_id in [r#""other""#, "7", "[]", r#""""#, "true"] {
+            let body = format!(r#"{{"call_id":{call_id},"customer_ref":"x"}}"#);
+            assert_eq!(StartAnswer::to_call(&body, "c"), Err(Error::OtherCall), "{body}");
+            assert_eq!(EndAnswer::to_call(&body, "c"), Err(Error::OtherCall), "{body}");
+        }
+        assert!(StartAnswer::to_call("{}", "c").is_ok(), "it need not say which");
+        assert!(StartAnswer::to_call(r#"{"call_id":7}"#, "7").is_ok());
     }
 
     #[test]

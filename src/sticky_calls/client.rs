@@ -13,6 +13,7 @@ use super::network_thread::NetworkThread;
 use super::retry::{Retry, retry_after};
 use super::{ApiKey, BaseUrl, EndAnswer, EndRequest, Error, StartAnswer, StartRequest};
 use crate::https::Https;
+use crate::json;
 use crate::reason::Reason;
 
 /// The longest that connecting may take: DNS, TCP and TLS together.
@@ -65,7 +66,8 @@ pub struct Started {
 
 /// The client: built once, used for every call of an execution environment.
 pub struct Client {
-    /// Replaced if the thread is stuck in what a server sends without end.
+    /// Replaced after an answer about another call, so that the connection which brought it is not used again; and if
+    /// the thread is stuck in what a server sends without end.
     transport: Mutex<Arc<Transport>>,
     https: Https,
     /// For [`Client::open_first_connection`] alone.
@@ -149,19 +151,21 @@ impl Client {
 
     /// `POST /v1/calls/start`: asks who is calling, and is done before `deadline`.
     pub async fn start_call(&self, request: &StartRequest, key: &ApiKey, deadline: Instant) -> Call<Started> {
-        let read = |json: String| StartAnswer::parse(&json).map(|answer| Started { answer, json });
-        self.call(&self.start_url, request, key, read, deadline).await
+        let read = |json: String, call_id: &str| Ok(Started { answer: StartAnswer::to_call(&json, call_id)?, json });
+        self.call(&self.start_url, request, &request.call_id, key, read, deadline).await
     }
 
     /// `POST /v1/calls/end`: saves what happened, and is done before `deadline`.
     pub async fn end_call(&self, request: &EndRequest, key: &ApiKey, deadline: Instant) -> Call<EndAnswer> {
-        self.call(&self.end_url, request, key, |json| EndAnswer::parse(&json), deadline).await
+        let read = |json: String, call_id: &str| EndAnswer::to_call(&json, call_id);
+        self.call(&self.end_url, request, &request.call_id, key, read, deadline).await
     }
 
     async fn call<T: Send + 'static>(
         &self,
         url: &Url,
         request: &impl Serialize,
+        call_id: &str,
         key: &ApiKey,
         read: Read<T>,
         deadline: Instant,
@@ -182,7 +186,7 @@ impl Client {
             attempts += 1;
             let attempt = match request_to(http, url, key, request) {
                 Ok(request) => {
-                    let attempt = attempt(request, read);
+                    let attempt = attempt(request, call_id.to_owned(), read);
                     timeout_at(deadline, transport.network.run(attempt)).await
                 }
                 Err(error) => break Err(error),
@@ -198,6 +202,10 @@ impl Client {
             }
             sleep(wait).await;
         };
+        if let Err(Error::OtherCall) = result {
+            // What comes next on a connection that is kept may be another call's answer too.
+            self.renew_transport(&transport);
+        }
         Call { result, effort: Effort { attempts, latency: began.elapsed() } }
     }
 
@@ -230,16 +238,13 @@ fn request_to(
     Ok(http.post(url.clone()).header(AUTHORIZATION, authorization).json(request))
 }
 
-/// Reads the body of an answer; `None` if it is none.
-type Read<T> = fn(String) -> Option<T>;
+/// Reads the body of an answer to a request about a call, by its `call_id`.
+type Read<T> = fn(String, &str) -> Result<T, Error>;
 
-async fn attempt<T>(request: RequestBuilder, read: Read<T>) -> Result<T, Error> {
+async fn attempt<T>(request: RequestBuilder, call_id: String, read: Read<T>) -> Result<T, Error> {
     let response = request.send().await?;
     match response.status() {
-        StatusCode::OK | StatusCode::CREATED => {
-            let body = String::from_utf8(body(response).await?).ok();
-            body.and_then(read).ok_or(Error::InvalidResponse { detail: "the answer is no JSON object" })
-        }
+        StatusCode::OK | StatusCode::CREATED => read(json::repaired(body(response).await?), &call_id),
         status if status.is_client_error() || status.is_server_error() => {
             let header = response.headers().get(RETRY_AFTER);
             let retry_after = header.and_then(|header| retry_after(header, SystemTime::now()));

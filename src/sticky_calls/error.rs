@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// It was not asked, because it has been down ([`Guard`](super::Guard)).
     CircuitOpen,
-    /// No answer, or not the whole of it, before the deadline; or no connection within its second.
+    /// No answer, or not the whole of it, before the deadline.
     Timeout,
     /// No connection, or one that broke: refused, reset, DNS, TLS, cut body.
     Network {
@@ -34,6 +34,10 @@ pub enum Error {
         /// What is wrong with it.
         detail: &'static str,
     },
+    /// An answer about another call than the one that was asked about.
+    OtherCall,
+    /// No connection within its second.
+    NotConnected,
     /// A bug of ours while it was asked.
     Panicked,
     /// A status that says no.
@@ -51,9 +55,9 @@ impl Error {
         match self {
             Self::NoKey { reason, .. } => *reason,
             Self::CircuitOpen => Reason::CircuitOpen,
-            Self::Timeout => Reason::Timeout,
+            Self::Timeout | Self::NotConnected => Reason::Timeout,
             Self::Network { .. } => Reason::Network,
-            Self::InvalidResponse { .. } => Reason::InvalidResponse,
+            Self::InvalidResponse { .. } | Self::OtherCall => Reason::InvalidResponse,
             Self::Panicked => Reason::Internal,
             Self::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Reason::Unauthorized,
@@ -86,6 +90,8 @@ impl fmt::Display for Error {
             Self::Timeout => f.write_str("no answer in time"),
             Self::NoKey { detail, .. } | Self::Network { detail } => f.write_str(detail),
             Self::InvalidResponse { detail } => f.write_str(detail),
+            Self::OtherCall => f.write_str("the answer is about another call"),
+            Self::NotConnected => f.write_str("no connection in time"),
             Self::Panicked => f.write_str("a bug while the API was asked"),
             Self::Status { status, .. } => write!(f, "the API answered {}", status.as_u16()),
         }
@@ -97,7 +103,7 @@ impl std::error::Error for Error {}
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
-            return Self::Timeout;
+            return if error.is_connect() { Self::NotConnected } else { Self::Timeout };
         }
         // The innermost cause says it best ("Connection refused"); the outer ones repeat it around the URL.
         let mut cause: &dyn std::error::Error = &error;

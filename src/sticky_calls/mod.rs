@@ -23,4 +23,4 @@ pub use answers::{EndAnswer, OpenIntent, Recommendation, StartAnswer};
 pub use client::{Call, Client, Effort, Started};
 pub use error::Error;
 pub use guard::{Admission, Guard, Verdict};
-pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, StartRequest, Telco};
+pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, MAX_CALL_ID_CHARS, StartRequest, Telco};

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// The longest `call_id` that the API takes, in characters.
+pub const MAX_CALL_ID_CHARS: usize = 128;
+
 /// `POST /v1/calls/start`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StartRequest {
-    /// Unique for the call, at most 128 characters.
+    /// Unique for the call, at most [`MAX_CALL_ID_CHARS`].
     pub call_id: String,
     /// Who it could be; at least one hint beside `dnis`, else the API answers 400.
     pub identity_hints: IdentityHints,
@@ -106,6 +109,15 @@ pub enum IntentStatus {
 }
 
 impl IntentStatus {
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Resolved => "resolved",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
     /// Reads one of the API's three words, in any case.
     pub fn parse(word: &str) -> Option<Self> {
         match word.to_ascii_lowercase().as_str() {
