@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::connect::Attributes;
 use crate::dispatch::Handler;
-use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::sticky_calls::Effort;
 
@@ -32,8 +31,6 @@ pub struct Report {
     pub cache_hit: Option<bool>,
     /// What the call to the API took, where it was called.
     pub effort: Option<Effort>,
-    /// What went wrong all the same.
-    pub fault: Option<Fault>,
     /// What the network, the API or AWS said, beyond the reason; never a body.
     pub detail: Option<String>,
 }
@@ -68,7 +65,7 @@ impl<'a> Line<'a> {
 impl Report {
     /// A report that says no more than this.
     pub fn new(outcome: &'static str, reason: Option<Reason>, severity: Severity) -> Self {
-        Self { outcome, reason, severity, source: "", cache_hit: None, effort: None, fault: None, detail: None }
+        Self { outcome, reason, severity, source: "", cache_hit: None, effort: None, detail: None }
     }
 
     /// The report of a summary that nobody has taken.
@@ -91,7 +88,6 @@ impl Report {
                     handler = line.handler.name(),
                     outcome = self.outcome,
                     reason = self.reason.map(Reason::code),
-                    fault = self.fault.map(Fault::name),
                     detail = self.detail,
                     source = Some(self.source).filter(|source| !source.is_empty()),
                     attempts = self.asked().map_or(0, |effort| effort.attempts),

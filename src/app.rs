@@ -118,7 +118,11 @@ impl App {
                 total: Some(budget.spent()),
             };
             let metrics = &self.services.metrics;
-            metrics.record(&answer.report, &line);
+            match contact {
+                Some(_) => metrics.record(&answer.report, &line),
+                // A scheduled ping, a test event of the console's: no caller was waiting and no summary is lost.
+                None => metrics.record_no_flow_event(&answer.report, &line),
+            }
             metrics.write(action.handler(), request_id, budget.remaining(), None);
         }));
         answer.attributes

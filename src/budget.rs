@@ -17,8 +17,12 @@ const BATCH: Duration = Duration::from_secs(55);
 /// What is kept of a save's budget for the outbox, after the API was tried; at most half.
 pub const OUTBOX: Duration = Duration::from_millis(500);
 
-/// What the cache may cost a caller who is identified, reading and storing together; and what voiding it may cost a save.
-pub const CACHE: Duration = Duration::from_millis(150);
+/// A share that is too short for the outbox to answer in.
+pub const LEAST_FOR_THE_OUTBOX: Duration = Duration::from_millis(50);
+
+/// What the table may cost a caller who is identified, looking for an answer and keeping one together; what it may cost a
+/// save to look at it beforehand; and to write into it afterwards.
+pub const TABLE: Duration = Duration::from_millis(150);
 
 /// What reading a known key of the API's again may cost a call.
 pub const KEY_REFRESH: Duration = Duration::from_millis(300);

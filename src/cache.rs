@@ -1,30 +1,33 @@
-//! The cache: answers to a start, kept for a few minutes in a DynamoDB table.
+//! The cache: answers to a start, kept for a few minutes in the table.
 //!
 //! An answer is kept under a keyed hash of *all* that identified the caller, so that two people who share a phone never
-//! see each other's. A save makes what was kept before it void, but it may know less of the caller than identify did. So
-//! it does not look for the answer: it leaves marks, by the `customer_ref` that both have, or, where the save has no such
-//! reference, by each single hint. An answer counts only where no mark is as new as the question it answered.
+//! see each other's. A save invalidates what was kept before it, but it may know less of the caller than identify did. So
+//! it does not look for the answer: it leaves tombstones, by the `customer_ref` that both have, or, where the save has no
+//! such reference, by each single hint. An answer counts only if no tombstone is as new as the question it answered.
 //!
 //! All times are the writing function's clock; `CLOCK_SKEW` allows for clocks that differ.
 
 use jiff::{SignedDuration, Timestamp};
-use ring::hmac;
 use tokio::time::Instant;
 
 use crate::aws::{self, Row, Table};
 use crate::identity;
-use crate::sticky_calls::{ApiKey, EndRequest, IdentityHints, StartAnswer, StartRequest, Started};
+use crate::keyed_hash::KeyedHash;
+use crate::sticky_calls::{ApiKey, EndRequest, StartAnswer, StartRequest, Started};
 
-/// How far two functions' clocks may differ. A mark voids answers to questions asked up to this much after it.
+/// How far two functions' clocks may differ. A tombstone invalidates answers to questions asked up to this much after it.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
 
-/// How long a mark is kept: longer than any answer can be.
-const MARK_TTL: SignedDuration = SignedDuration::from_hours(25);
+/// How long a tombstone is kept: longer than any answer can be.
+const TOMBSTONE_TTL: SignedDuration = SignedDuration::from_hours(25);
 
-/// What the key of the hashes is derived for. It changes with the form of what is hashed or kept.
-const PURPOSE: &str = "sticky-connect cache 1";
+/// What rows hold: when the question was asked or the save came, in milliseconds since 1970; the customer in an answer; the
+/// answer, as JSON.
+const AT: &str = "at_ms";
+const CUSTOMER_REF: &str = "customer_ref";
+const ANSWER: &str = "answer";
 
-/// The table of kept answers.
+/// The kept answers.
 pub struct Cache {
     table: Table,
     ttl: SignedDuration,
@@ -36,41 +39,35 @@ impl Cache {
         Self { table, ttl }
     }
 
-    /// Opens the connection to the table ahead of the first call, before `deadline`; a failure is the first call's to
-    /// handle.
-    pub async fn open_first_connection(&self, deadline: Instant) {
-        // An id that is never written.
-        let _ = self.table.read(&["connect".to_owned()], deadline).await;
-    }
-
-    /// The answer that was kept for the same question, where it is fresh and no save has made it void.
+    /// The answer that was kept for the same question, if it is fresh and no save has invalidated it.
     ///
     /// # Errors
     ///
-    /// Where the table does not answer before `deadline`.
+    /// If the table does not answer before `deadline`.
     pub async fn find(
         &self,
         request: &StartRequest,
         key: &ApiKey,
         deadline: Instant,
     ) -> Result<Option<StartAnswer>, aws::Error> {
-        let hashes = Hashes::new(key);
-        let id = hashes.of_question(request);
-        let wanted = [vec![id.clone()], hashes.of_hints(&request.identity_hints)].concat();
+        let hashes = KeyedHash::new(key);
+        let id = answer_to(&hashes, request);
+        let hints = hashes.of_hints(&request.identity_hints).into_iter().map(tombstone_by_hint);
+        let wanted: Vec<_> = std::iter::once(id.clone()).chain(hints).collect();
         let rows = self.table.read(&wanted, deadline).await?;
-        let (kept, mut marks): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == id);
+        let (kept, mut tombstones): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == id);
         let Some(kept) = kept.into_iter().next() else { return Ok(None) };
-        let Some(customer_ref) = &kept.customer_ref else { return Ok(None) };
-        marks.extend(self.table.read(&[mark_by_customer(customer_ref)], deadline).await?);
-        Ok(self.is_good(&kept, &marks, Timestamp::now()).then(|| answer(&kept)).flatten())
+        let Some(customer_ref) = kept.text(CUSTOMER_REF) else { return Ok(None) };
+        tombstones.extend(self.table.read(&[tombstone_by_customer(customer_ref)], deadline).await?);
+        Ok(self.is_good(&kept, &tombstones, Timestamp::now()).then(|| answer(&kept)).flatten())
     }
 
     /// Keeps the API's answer to a question that was asked at `asked`. One that names no customer is not kept, since no
-    /// save could make it void.
+    /// save could invalidate it.
     ///
     /// # Errors
     ///
-    /// Where the table does not take it before `deadline`.
+    /// If the table does not take it before `deadline`.
     pub async fn keep(
         &self,
         request: &StartRequest,
@@ -80,106 +77,82 @@ impl Cache {
         deadline: Instant,
     ) -> Result<(), aws::Error> {
         let Some(customer_ref) = identity::customer_ref(started.answer.customer_ref.clone()) else { return Ok(()) };
-        let row = Row {
-            id: Hashes::new(key).of_question(request),
-            at_ms: asked.as_millisecond(),
-            customer_ref: Some(customer_ref),
-            answer: Some(started.json.clone()),
-            expires_at: asked.saturating_add(self.ttl).map_or(0, Timestamp::as_second),
-        };
+        let expires_at = asked.saturating_add(self.ttl).map_or(0, Timestamp::as_second);
+        let row = Row::new(answer_to(&KeyedHash::new(key), request), expires_at)
+            .with_number(AT, asked.as_millisecond())
+            .with_text(CUSTOMER_REF, customer_ref)
+            .with_text(ANSWER, started.json.clone());
         self.table.write(&[row], deadline).await
     }
 
-    /// Makes void what was kept for the customer of a save: for whom it was, and where only the API knows that, for
+    /// The ids of the tombstones for the customer of a save: for whom it was, and if only the API knows that, for
     /// `customer_ref`, whom its answer named. Without a `key` hints can't be hashed, and no answer was kept under them.
-    ///
-    /// # Errors
-    ///
-    /// Where the table does not take it before `deadline`.
-    pub async fn void(
-        &self,
-        request: &EndRequest,
-        customer_ref: Option<&str>,
-        key: Option<&ApiKey>,
-        deadline: Instant,
-    ) -> Result<(), aws::Error> {
-        let now = Timestamp::now();
+    pub fn tombstones(request: &EndRequest, customer_ref: Option<&str>, key: Option<&ApiKey>) -> Vec<String> {
         let named = identity::customer_ref(customer_ref.map(str::to_owned));
-        let mut ids: Vec<_> = request.customer_ref.iter().chain(&named).map(|named| mark_by_customer(named)).collect();
+        let customers = request.customer_ref.iter().chain(&named);
+        let mut ids: Vec<_> = customers.map(|customer_ref| tombstone_by_customer(customer_ref)).collect();
         if let (Some(hints), Some(key)) = (&request.identity_hints, key) {
-            ids.extend(Hashes::new(key).of_hints(hints));
+            let named = hints.customer_ref.iter().map(|customer_ref| tombstone_by_customer(customer_ref));
+            ids.extend(named.chain(KeyedHash::new(key).of_hints(hints).into_iter().map(tombstone_by_hint)));
         }
         ids.sort_unstable();
         ids.dedup();
-        let mark = |id| Row {
-            id,
-            at_ms: now.as_millisecond(),
-            expires_at: now.saturating_add(MARK_TTL).map_or(0, Timestamp::as_second),
-            ..Row::default()
-        };
-        let marks: Vec<_> = ids.into_iter().map(mark).collect();
-        self.table.write(&marks, deadline).await
+        ids
+    }
+
+    /// Writes tombstones, as of now.
+    ///
+    /// # Errors
+    ///
+    /// If the table does not take all of them before `deadline`.
+    pub async fn bury(&self, tombstones: &[String], deadline: Instant) -> Result<(), aws::Error> {
+        let now = Timestamp::now();
+        let expires_at = now.saturating_add(TOMBSTONE_TTL).map_or(0, Timestamp::as_second);
+        let row = |id: &String| Row::new(id.clone(), expires_at).with_number(AT, now.as_millisecond());
+        self.table.write(&tombstones.iter().map(row).collect::<Vec<_>>(), deadline).await
+    }
+
+    /// Whether an answer that was kept before `then` may still be used: without one a tombstone is of no use.
+    pub fn may_have_kept_before(&self, then: Timestamp) -> bool {
+        then.saturating_add(self.ttl).is_ok_and(|end| end > Timestamp::now())
     }
 
     /// Whether a kept answer may be used `now`. DynamoDB deletes late, so its age is looked at here; an answer from the
     /// future is as useless as an old one.
-    fn is_good(&self, kept: &Row, marks: &[Row], now: Timestamp) -> bool {
-        let age = SignedDuration::from_millis(now.as_millisecond().saturating_sub(kept.at_ms));
+    fn is_good(&self, kept: &Row, tombstones: &[Row], now: Timestamp) -> bool {
+        let asked = kept.number(AT).unwrap_or_default();
+        let age = SignedDuration::from_millis(now.as_millisecond().saturating_sub(asked));
         let is_fresh = age < self.ttl && age >= -CLOCK_SKEW;
         let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(i64::MAX);
-        is_fresh && marks.iter().all(|mark| mark.at_ms.saturating_add(skew) < kept.at_ms)
+        let came = |tombstone: &Row| tombstone.number(AT).unwrap_or(i64::MAX);
+        is_fresh && tombstones.iter().all(|tombstone| came(tombstone).saturating_add(skew) < asked)
     }
 }
 
-/// The answer in a row, or `None` where it can't be read. When the call started that it answered is not when this one
-/// did.
+/// The answer in a row, or `None` if it can't be read. When the call started that it answered is not when this one did.
 fn answer(kept: &Row) -> Option<StartAnswer> {
-    let answer = StartAnswer::parse(kept.answer.as_deref()?)?;
+    let answer = StartAnswer::parse(kept.text(ANSWER)?)?;
     Some(StartAnswer { call_start: None, ..answer })
 }
 
-/// The id of the mark by a customer: plain, so that it outlives a change of the API's key.
-fn mark_by_customer(customer_ref: &str) -> String {
-    format!("customer:{customer_ref}")
+fn answer_to(hashes: &KeyedHash, request: &StartRequest) -> String {
+    format!("answer:{}", hashes.of_question(request))
 }
 
-/// Keyed hashes of what identifies a caller: whoever reads the table finds no number and no id in it.
-struct Hashes(hmac::Key);
+fn tombstone_by_hint(hash: String) -> String {
+    format!("hint:{hash}")
+}
 
-impl Hashes {
-    fn new(key: &ApiKey) -> Self {
-        Self(key.derive(PURPOSE))
-    }
-
-    /// The id of the answer to a question: everything that the question says of the caller and the line.
-    fn of_question(&self, request: &StartRequest) -> String {
-        let StartRequest { call_id: _, identity_hints, telco } = request;
-        self.hash("answer", &serde_json::json!([identity_hints, telco]))
-    }
-
-    /// The ids of the marks by each single hint that identifies somebody.
-    fn of_hints(&self, hints: &IdentityHints) -> Vec<String> {
-        let ani = hints.ani.iter().map(|ani| serde_json::json!(["ani", ani]));
-        let external_ids = hints.external_ids.iter().map(|(name, id)| serde_json::json!(["external_id", name, id]));
-        ani.chain(external_ids).map(|hint| self.hash("hint", &hint)).collect()
-    }
-
-    fn hash(&self, kind: &str, what: &serde_json::Value) -> String {
-        let hash = hmac::sign(&self.0, what.to_string().as_bytes());
-        hash.as_ref().iter().fold(format!("{kind}:"), |id, byte| id + &format!("{byte:02x}"))
-    }
+/// Plain, so that it outlives a change of the API's key.
+fn tombstone_by_customer(customer_ref: &str) -> String {
+    format!("customer:{customer_ref}")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use secrecy::SecretString;
-
     use super::*;
     use crate::aws::Access;
     use crate::https::Https;
-    use crate::sticky_calls::{LineType, Telco};
 
     fn cache() -> Cache {
         let credentials = aws_sdk_dynamodb::config::Credentials::new("id", "key", None, None, "test");
@@ -187,62 +160,12 @@ mod tests {
         Cache::new(access.clients(&Https::new().unwrap()).unwrap().table("table"), SignedDuration::from_secs(300))
     }
 
-    fn key(text: &str) -> ApiKey {
-        ApiKey::new(SecretString::from(text)).unwrap()
-    }
-
-    fn question(ani: &str, customer_id: &str) -> StartRequest {
-        let identity_hints = IdentityHints {
-            ani: Some(ani.to_owned()),
-            external_ids: BTreeMap::from([("customer_id".to_owned(), customer_id.to_owned())]),
-            ..IdentityHints::default()
-        };
-        StartRequest { call_id: "call_001".to_owned(), identity_hints, telco: None }
-    }
-
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_770_460_200 + second).unwrap()
     }
 
     fn row(second: i64) -> Row {
-        Row { at_ms: at(second).as_millisecond(), ..Row::default() }
-    }
-
-    #[test]
-    fn two_people_who_share_a_phone_never_share_an_entry() {
-        let hashes = Hashes::new(&key("sk_test_1"));
-        let jane = question("+12025550101", "C-1001");
-        let other_call = StartRequest { call_id: "call_002".to_owned(), ..jane.clone() };
-        assert_eq!(hashes.of_question(&jane), hashes.of_question(&other_call));
-
-        let john = question("+12025550101", "C-1002");
-        let mut mobile = jane.clone();
-        mobile.telco = Some(Telco { line_type: LineType::Mobile });
-        let mut at_work = jane.clone();
-        at_work.identity_hints.ani = Some("+12025550199".to_owned());
-        let mut known = jane.clone();
-        known.identity_hints.customer_ref = Some("cust_1".to_owned());
-        let mut other_line = jane.clone();
-        other_line.identity_hints.dnis = Some("+12025550150".to_owned());
-        for other in [john, mobile, at_work, known, other_line] {
-            assert_ne!(hashes.of_question(&jane), hashes.of_question(&other), "{other:?}");
-        }
-    }
-
-    #[test]
-    fn no_number_and_no_id_can_be_read_in_a_key_and_another_api_key_makes_other_ones() {
-        let request = question("+12025550101", "C-1001");
-        let ids = |text: &str| {
-            let hashes = Hashes::new(&key(text));
-            [vec![hashes.of_question(&request)], hashes.of_hints(&request.identity_hints)].concat()
-        };
-        let one = ids("sk_test_1");
-        assert_eq!(one.len(), 3);
-        for id in &one {
-            let (_, hash) = id.split_once(':').unwrap();
-            assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
-        }
-        assert!(ids("sk_test_2").iter().all(|id| !one.contains(id)));
+        Row::default().with_number(AT, at(second).as_millisecond())
     }
 
     #[test]
@@ -255,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_save_makes_void_what_was_asked_before_it_and_just_after() {
+    fn a_save_invalidates_what_was_asked_before_it_and_just_after() {
         let cache = cache();
         assert!(!cache.is_good(&row(0), &[row(10)], at(20)), "asked before the save");
         assert!(!cache.is_good(&row(11), &[row(10)], at(20)), "asked by a clock that may be ahead");
@@ -266,9 +189,9 @@ mod tests {
     #[test]
     fn a_kept_answer_does_not_say_when_this_call_started() {
         let json = r#"{"customer_ref":"cust_1","call_start":"2026-02-07T10:30:00.000Z","identity":{"confidence":0.9}}"#;
-        let kept = Row { answer: Some(json.to_owned()), ..Row::default() };
+        let kept = Row::default().with_text(ANSWER, json);
         let answer = answer(&kept).unwrap();
         assert_eq!((answer.call_start, answer.confidence), (None, 0.9));
-        assert_eq!(super::answer(&Row { answer: Some("[]".to_owned()), ..Row::default() }), None);
+        assert_eq!(super::answer(&Row::default().with_text(ANSWER, "[]")), None);
     }
 }

@@ -37,10 +37,10 @@ pub struct Config {
     pub internal_numbers: InternalNumbers,
     /// `STICKY_CALLS_OUTBOX_QUEUE_URL`: where summaries wait that still have to be delivered.
     pub outbox_queue_url: Option<String>,
-    /// `STICKY_CALLS_CACHE_TABLE` and `STICKY_CALLS_CACHE_TTL_SECONDS`.
-    pub cache: Option<CacheSettings>,
-    /// `STICKY_CALLS_DEFER_TO_RECORDS`: whether a save that holds no text is left to the contact record.
-    pub defer_to_records: bool,
+    /// `STICKY_CALLS_TABLE`: the DynamoDB table with what is known of calls, and the cache.
+    pub table: Option<String>,
+    /// `STICKY_CALLS_CACHE_TTL_SECONDS`: for how long a kept answer may be used; zero keeps none.
+    pub cache_ttl: Duration,
     /// `STICKY_CALLS_RECORDS`: which contact records are saved.
     pub records: Records,
     /// `STICKY_CALLS_GUARD`: whether an API that is down is left alone for a while.
@@ -67,19 +67,10 @@ pub enum KeySource {
     Secret(String),
 }
 
-/// Where answers are kept, and for how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheSettings {
-    /// The name of the DynamoDB table.
-    pub table: String,
-    /// How long an answer may be used.
-    pub ttl: Duration,
-}
-
 /// Which contact records are saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Records {
-    /// Those of contacts that were identified: they carry a `customer_ref`.
+    /// Those of contacts that identify was asked about: they carry a `customer_ref` or a `lookup_status`.
     #[default]
     Identified,
     /// All of which the caller can be recognised.
@@ -132,13 +123,13 @@ impl Config {
             ),
             variables: read.list(
                 "STICKY_CALLS_VARIABLES",
-                "names of letters, digits, - and _, separated by commas; name,tier,resolution,call_date is used",
+                "names of letters, digits, - and _, separated by commas; others are left out",
                 "name,tier,resolution,call_date",
                 Variable::parse,
             ),
             internal_numbers: InternalNumbers(read.list(
                 "STICKY_CALLS_INTERNAL_NUMBERS",
-                "numbers, or their beginnings followed by *, separated by commas; no number is internal",
+                "numbers, or their beginnings followed by *, separated by commas; others are left out",
                 "",
                 InternalNumber::parse,
             )),
@@ -147,10 +138,10 @@ impl Config {
                 "the URL of a queue; there is no outbox",
                 web_url,
             ),
-            cache: read.cache(),
-            defer_to_records: read
-                .scalar("STICKY_CALLS_DEFER_TO_RECORDS", "true or false; false is used", flag)
-                .unwrap_or_default(),
+            table: read.scalar("STICKY_CALLS_TABLE", "the name of a table; there is no table", table_name),
+            cache_ttl: read
+                .scalar("STICKY_CALLS_CACHE_TTL_SECONDS", "a whole number from 0 to 86400; 300 is used", cache_ttl)
+                .unwrap_or(Duration::from_secs(300)),
             records: read
                 .scalar("STICKY_CALLS_RECORDS", "identified or all; identified is used", Records::parse)
                 .unwrap_or_default(),
@@ -165,7 +156,7 @@ impl Config {
 
     fn needs_aws(&self) -> bool {
         let key_is_a_secret = matches!(&self.api, Some(ApiAccess { key: KeySource::Secret(_), .. }));
-        key_is_a_secret || self.outbox_queue_url.is_some() || self.cache.is_some()
+        key_is_a_secret || self.outbox_queue_url.is_some() || self.table.is_some()
     }
 }
 
@@ -200,14 +191,6 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         Some(ApiAccess { url: url?, key: key? })
     }
 
-    fn cache(&mut self) -> Option<CacheSettings> {
-        let expected = "a whole number from 1 to 86400; 300 is used";
-        let ttl =
-            self.scalar("STICKY_CALLS_CACHE_TTL_SECONDS", expected, cache_ttl).unwrap_or(Duration::from_secs(300));
-        let table = self.scalar("STICKY_CALLS_CACHE_TABLE", "the name of a table; there is no cache", table_name)?;
-        Some(CacheSettings { table, ttl })
-    }
-
     fn aws_access(&mut self) -> Option<aws::Access> {
         let endpoint = self.scalar("AWS_ENDPOINT_URL", "a URL; AWS's own endpoints are used", web_url);
         // What stands in for AWS takes any credentials, and AWS's emulator for Lambda passes blank ones on.
@@ -234,7 +217,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.usable(variable, expected, parse(&text))
     }
 
-    /// A list; set but blank it is an empty one, so that a default list can be switched off.
+    /// A list; set but blank it is an empty one, so that a default list can be switched off. A malformed entry is dropped
+    /// alone.
     fn list<T>(
         &mut self,
         variable: &'static str,
@@ -242,14 +226,15 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         default: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
-        let parse_all = |text: &str| -> Option<Vec<T>> {
-            let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-            (text.len() <= MAX_LIST_BYTES).then(|| entries.map(&parse).collect()).flatten()
-        };
-        (self.lookup)(variable)
-            .and_then(|text| self.usable(variable, expected, parse_all(&text)))
-            .or_else(|| parse_all(default))
-            .unwrap_or_default()
+        let set = (self.lookup)(variable);
+        let usable =
+            set.filter(|text| self.usable(variable, expected, (text.len() <= MAX_LIST_BYTES).then_some(())).is_some());
+        let text = usable.unwrap_or_else(|| default.to_owned());
+        let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(parse).collect();
+        if entries.iter().any(Option::is_none) {
+            self.malformed.push(Malformed { variable, expected });
+        }
+        entries.into_iter().flatten().collect()
     }
 
     fn not_blank(&self, variable: &str) -> Option<String> {
@@ -270,12 +255,8 @@ fn timeout(text: &str) -> Option<Duration> {
 }
 
 fn cache_ttl(text: &str) -> Option<Duration> {
-    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds))?;
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= 86_400)?;
     Some(Duration::from_secs(seconds))
-}
-
-fn flag(text: &str) -> Option<bool> {
-    text.to_ascii_lowercase().parse().ok()
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -392,7 +373,8 @@ mod tests {
         let names: Vec<_> = config.variables.iter().map(|variable| variable.attribute.as_str()).collect();
         assert_eq!(names, ["var_name", "var_tier", "var_resolution", "var_call_date"]);
         assert_eq!(config.internal_numbers, InternalNumbers::default());
-        assert_eq!((config.outbox_queue_url, config.cache, config.defer_to_records), (None, None, false));
+        assert_eq!((config.outbox_queue_url, config.table), (None, None));
+        assert_eq!(config.cache_ttl, Duration::from_secs(300));
         assert_eq!(config.records, Records::Identified);
         assert!(config.guard);
         assert!(config.aws.is_none());
@@ -414,9 +396,8 @@ mod tests {
                 &[
                     ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:1:secret:key"),
                     ("STICKY_CALLS_OUTBOX_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/outbox"),
-                    ("STICKY_CALLS_CACHE_TABLE", "cache"),
+                    ("STICKY_CALLS_TABLE", "table"),
                     ("STICKY_CALLS_CACHE_TTL_SECONDS", "60"),
-                    ("STICKY_CALLS_DEFER_TO_RECORDS", "TRUE"),
                     ("STICKY_CALLS_RECORDS", "all"),
                     ("STICKY_CALLS_GUARD", "off"),
                     ("AWS_ENDPOINT_URL", "http://127.0.0.1:5005"),
@@ -427,8 +408,7 @@ mod tests {
         assert_eq!(malformed, [""; 0]);
         assert!(matches!(config.api.unwrap().key, KeySource::Secret(arn) if arn.ends_with(":key")));
         assert!(config.outbox_queue_url.unwrap().ends_with("/outbox"));
-        assert_eq!(config.cache, Some(CacheSettings { table: "cache".to_owned(), ttl: Duration::from_secs(60) }));
-        assert!(config.defer_to_records);
+        assert_eq!((config.table.as_deref(), config.cache_ttl), (Some("table"), Duration::from_secs(60)));
         assert_eq!(config.records, Records::All);
         assert!(!config.guard);
         let aws = config.aws.unwrap();
@@ -441,10 +421,10 @@ mod tests {
     fn a_function_that_needs_no_aws_does_not_look_for_it() {
         let (config, malformed) = read(&[&LAMBDA[..], &[KEY]].concat());
         assert!(config.aws.is_none() && malformed.is_empty());
-        let (config, malformed) = read(&[KEY, ("STICKY_CALLS_CACHE_TABLE", "cache")]);
+        let (config, malformed) = read(&[KEY, ("STICKY_CALLS_TABLE", "table")]);
         assert!(config.aws.is_none());
         assert_eq!(malformed, ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
-        let local = [KEY, ("STICKY_CALLS_CACHE_TABLE", "cache"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:5005")];
+        let local = [KEY, ("STICKY_CALLS_TABLE", "table"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:5005")];
         let (config, malformed) = read(&local);
         assert!(config.aws.is_some() && malformed.is_empty());
     }
@@ -469,15 +449,11 @@ mod tests {
             ("STICKY_CALLS_RETURNING_THRESHOLD", "1.01"),
             ("STICKY_CALLS_RETURNING_THRESHOLD", "NaN"),
             ("STICKY_CALLS_RETURNING_THRESHOLD", "high"),
-            ("STICKY_CALLS_VARIABLES", "name,first name"),
-            ("STICKY_CALLS_INTERNAL_NUMBERS", "+1202*,*"),
-            ("STICKY_CALLS_INTERNAL_NUMBERS", "+1202-555"),
             ("STICKY_CALLS_OUTBOX_QUEUE_URL", "Outbox"),
             ("STICKY_CALLS_OUTBOX_QUEUE_URL", "arn:aws:sqs:eu-central-1:1:outbox"),
-            ("STICKY_CALLS_CACHE_TABLE", "a table"),
-            ("STICKY_CALLS_CACHE_TTL_SECONDS", "0"),
+            ("STICKY_CALLS_TABLE", "a table"),
+            ("STICKY_CALLS_CACHE_TTL_SECONDS", "-1"),
             ("STICKY_CALLS_CACHE_TTL_SECONDS", "86401"),
-            ("STICKY_CALLS_DEFER_TO_RECORDS", "yes"),
             ("STICKY_CALLS_RECORDS", "none"),
             ("STICKY_CALLS_GUARD", "true"),
         ] {
@@ -487,14 +463,27 @@ mod tests {
             assert_eq!(config.action, default.action);
             assert_eq!(config.timeout, default.timeout);
             assert_eq!(config.returning_threshold, default.returning_threshold);
-            assert_eq!(config.variables, default.variables);
-            assert_eq!(config.internal_numbers, default.internal_numbers);
             assert_eq!(config.outbox_queue_url, default.outbox_queue_url);
-            assert_eq!(config.cache, default.cache);
-            assert_eq!(config.defer_to_records, default.defer_to_records);
+            assert_eq!((config.table, config.cache_ttl), (default.table, default.cache_ttl));
             assert_eq!(config.records, default.records);
             assert_eq!(config.guard, default.guard);
         }
+    }
+
+    #[test]
+    fn a_malformed_entry_of_a_list_costs_none_of_the_others() {
+        let (config, malformed) = read(&[
+            KEY,
+            ("STICKY_CALLS_VARIABLES", "name,first name,tier"),
+            ("STICKY_CALLS_INTERNAL_NUMBERS", "+1202*,*,+1202-555,77"),
+        ]);
+        assert_eq!(malformed, ["STICKY_CALLS_VARIABLES", "STICKY_CALLS_INTERNAL_NUMBERS"]);
+        assert_eq!(
+            config.variables.iter().map(|variable| variable.name.as_str()).collect::<Vec<_>>(),
+            ["name", "tier"]
+        );
+        assert!(["+12025550100", "77"].iter().all(|number| config.internal_numbers.contain(number)));
+        assert!(!config.internal_numbers.contain("+4930"));
     }
 
     #[test]

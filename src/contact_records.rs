@@ -1,78 +1,77 @@
 //! Contact records: what Connect streams about each contact once it is over, saved like the end of a call.
 //!
 //! A disconnect flow does not run when the caller hangs up first, and runs before an agent has written notes; the record
-//! comes for every contact and after that. It comes at least once, and again whenever attributes change. The API takes
-//! one end of a call, so a second one does no harm, but the first one is all that it takes: of a call's records in one
-//! batch the fullest is sent.
+//! comes for every contact and after that. It comes at least once, and again whenever attributes change. A record with
+//! words is saved, whichever segment of the call it is of; one without only if it is the call's last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_lambda_events::encodings::Base64Data;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::answer::{Line, Report};
-use crate::batch;
+use crate::batch::{self, Turn};
 use crate::budget::SaveDeadlines;
 use crate::config::{Config, Records};
-use crate::connect::{Contact, ContactRecord};
+use crate::connect::{Contact, ContactRecord, RecordRule};
 use crate::delivery;
 use crate::dispatch::Handler;
 use crate::end_call::{self, Source};
 use crate::fault::Fault;
 use crate::identity;
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::reason::Reason;
 use crate::services::Services;
-use crate::summary::Summary;
+use crate::summary::{Newest, Summary};
 
 /// The longest that one record waits for the API, before it goes to the outbox.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How contacts came to be that are no call of a customer's: a supervisor who listened in, and a disconnect flow.
-const NO_CALLS: [&str; 2] = ["MONITOR", "DISCONNECT"];
-
-/// The attribute that a flow sets after its save was `saved` or `queued`.
-const SAVED_BY_A_FLOW: &str = "sticky_calls_saved";
-
-/// The attribute that says how far the agent's wrap-up guide is: [`OPEN`] while the agent is writing.
-const WRAP_UP: &str = "sticky_calls_wrap_up";
-
-/// What that attribute holds until the agent has saved or skipped the wrap-up.
-const OPEN: &str = "open";
-
-/// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox; where that
-/// fails too, its sequence number is in the answer, and Lambda starts over from the lowest of them.
+/// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox; if that fails
+/// too, nothing after it is started, its sequence number is in the answer with theirs, and Lambda begins again there.
 pub async fn handle(
     records: &[&RawValue],
     services: &Services,
     request_id: &str,
     deadline: Instant,
 ) -> KinesisEventResponse {
-    let calls = calls(records, services, request_id, Timestamp::now());
+    let Batch { entries, opted_out } = read(records, services, request_id, Timestamp::now());
+    let opt_outs = opted_out.iter().map(|call_id| delivery::note_opt_out(call_id, None, services, deadline));
+    join_all(opt_outs).await;
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-    let save = async |call: &Call| {
-        // An API that hangs must not use up the time that the outbox needs for all the others.
-        let deadlines = SaveDeadlines { api: half.min(Instant::now() + PATIENCE), all: deadline };
-        let summary = &call.fullest.summary;
-        let delivery = match call.fullest.is_being_wrapped_up {
-            true => delivery::after_the_wrap_up(summary, services, deadlines).await,
-            false => delivery::to_api_or_outbox(summary, services, deadlines).await,
-        };
-        let is_safe = delivery.is_safe();
-        services.metrics.record(&delivery.report(summary), &call.fullest.line(request_id));
-        is_safe
+    let save = async |call: &Call, turn: &Turn<'_>| {
+        for entry in &call.entries {
+            // An API that hangs must not use up the time that the outbox needs for all the others.
+            let deadlines = SaveDeadlines { api: half.min(Instant::now() + PATIENCE), all: deadline };
+            let delivery = match entry.waits_for_words {
+                true => delivery::after_the_words(&entry.summary, services, deadlines, turn).await,
+                false => {
+                    delivery::to_api_or_outbox(&entry.summary, entry.newest.as_ref(), services, deadlines, turn).await
+                }
+            };
+            let is_done = delivery.is_done();
+            services.metrics.record(&delivery.report(), &entry.line(request_id));
+            if !is_done {
+                return false;
+            }
+        }
+        true
     };
     let tell = |call: &Call, reason| {
-        let report = Report::failed(reason, batch::GIVEN_UP.to_owned());
-        services.metrics.record(&report, &call.fullest.line(request_id));
+        for entry in &call.entries {
+            let report = Report::failed(reason, batch::GIVEN_UP.to_owned());
+            services.metrics.record(&report, &entry.line(request_id));
+        }
     };
-    let not_done = batch::not_done(calls.into_values(), deadline, save, tell);
+    let not_done = batch::not_done_in_order(calls(entries), deadline, save, tell).await;
+    let entries = not_done.into_iter().flat_map(|call| call.entries);
     let mut answer = KinesisEventResponse::default();
-    answer.set_failures(not_done.await.into_iter().flat_map(|call| call.sequence_numbers));
+    answer.set_failures(entries.flat_map(|entry| entry.sequence_numbers));
     answer
 }
 
@@ -83,28 +82,22 @@ pub fn all_of_it(records: &[&RawValue]) -> KinesisEventResponse {
     answer
 }
 
-/// The records of one call in a batch.
-struct Call {
-    sequence_numbers: Vec<String>,
-    fullest: Entry,
+/// What is to be saved of a batch.
+struct Batch {
+    entries: Vec<Entry>,
+    /// The calls in which the customer has opted out.
+    opted_out: BTreeSet<String>,
 }
 
-impl Call {
-    fn add(&mut self, sequence_number: String, entry: Entry) {
-        self.sequence_numbers.push(sequence_number);
-        if entry.rank >= self.fullest.rank {
-            self.fullest = entry;
-        }
-    }
-}
-
-/// What one record says.
+/// What one record says, or several that say the same.
 struct Entry {
+    sequence_numbers: Vec<String>,
     summary: Summary,
-    /// How much it says: whether somebody wrote something, and how late it is.
-    rank: (bool, Option<Timestamp>),
-    /// Whether nobody has written anything and somebody may be about to.
-    is_being_wrapped_up: bool,
+    /// Whether it holds no words and somebody may be writing some.
+    waits_for_words: bool,
+    last_update: Option<Timestamp>,
+    /// The newest call of its customer in the batch in which somebody wrote something.
+    newest: Option<Newest>,
 }
 
 impl Entry {
@@ -116,15 +109,82 @@ impl Entry {
     }
 }
 
-/// What is to be saved of a batch, by call. A record that a flow has marked speaks for those that were made before the
-/// mark.
-fn calls(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> BTreeMap<String, Call> {
-    let mut calls: BTreeMap<String, Call> = BTreeMap::new();
-    let mut saved_by_a_flow = BTreeSet::new();
+/// The entries of one call, in the order of the stream: they are saved one after the other.
+struct Call {
+    entries: Vec<Entry>,
+}
+
+/// The calls of a batch, in the order of the stream.
+fn calls(entries: Vec<Entry>) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in entries {
+        let place = *places.entry(entry.summary.request.call_id.clone()).or_insert(calls.len());
+        match calls.get_mut(place) {
+            Some(call) => call.entries.push(entry),
+            None => calls.push(Call { entries: vec![entry] }),
+        }
+    }
+    calls
+}
+
+/// Tells each entry of the newest call of its customer in the batch in which somebody wrote something: several are saved at
+/// once, so what the table knows would come too late.
+fn note_newest(entries: &mut [Entry]) {
+    let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
+    for Entry { summary, .. } in entries.iter().filter(|entry| entry.summary.holds_text()) {
+        for place in places_left(summary) {
+            let this = summary.as_newest();
+            let is_newer = |known: &Newest| (this.started_ms, this.came_ms) >= (known.started_ms, known.came_ms);
+            if newest.get(&place).is_none_or(is_newer) {
+                newest.insert(place, this);
+            }
+        }
+    }
+    for entry in entries {
+        let found = places_looked_at(&entry.summary).into_iter().filter_map(|place| newest.get(&place));
+        entry.newest = found.max_by_key(|newest| (newest.started_ms, newest.came_ms)).cloned();
+    }
+}
+
+/// Where an entry leaves that its call may be the newest. People who share a phone have a `customer_ref` each, if they have
+/// one.
+fn places_left(summary: &Summary) -> Vec<String> {
+    let mut places: Vec<_> = hints(summary).map(|hint| format!("anybody's {hint}")).collect();
+    match &summary.request.customer_ref {
+        Some(customer_ref) => places.push(format!("customer {customer_ref}")),
+        None => places.extend(hints(summary).map(|hint| format!("somebody's {hint}"))),
+    }
+    places
+}
+
+/// Where it looks for a newer one.
+fn places_looked_at(summary: &Summary) -> Vec<String> {
+    match &summary.request.customer_ref {
+        Some(customer_ref) => {
+            let somebodys = hints(summary).map(|hint| format!("somebody's {hint}"));
+            somebodys.chain([format!("customer {customer_ref}")]).collect()
+        }
+        None => hints(summary).map(|hint| format!("anybody's {hint}")).collect(),
+    }
+}
+
+fn hints(summary: &Summary) -> impl Iterator<Item = String> {
+    let ids = summary.hints.external_ids.iter().map(|(name, id)| format!("{name} {id}"));
+    ids.chain(summary.hints.ani.clone())
+}
+
+/// Reads the records of a batch. Of an opted-out call nothing is left, and of words that several records hold one entry;
+/// what holds no words is left out where something of the same call does.
+fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> Batch {
+    let mut opted_out = BTreeSet::new();
+    let mut entries: Vec<Entry> = Vec::new();
+    // Where the entry of these words is, or of a call without.
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for record in records {
         let kinesis = kinesis(record);
         let text = text(&kinesis).unwrap_or_default();
-        let Some(contact_record) = ContactRecord::parse(&text) else {
+        let Some(record) = ContactRecord::parse(&text) else {
             if Object::parse(&text).is_none() {
                 let (sequence_number, fault) = (sequence_number(&kinesis), Fault::Record);
                 services.metrics.count_fault(fault);
@@ -132,38 +192,73 @@ fn calls(records: &[&RawValue], services: &Services, request_id: &str, now: Time
             }
             continue;
         };
-        if is_saved_by_a_flow(&contact_record) {
-            saved_by_a_flow.extend(contact_record.contact().call_id());
-        } else if let Some(entry) = entry(&contact_record, services, request_id, now) {
-            let number = sequence_number(&kinesis);
-            match calls.get_mut(&entry.summary.request.call_id) {
-                Some(call) => call.add(number, entry),
-                None => {
-                    let call_id = entry.summary.request.call_id.clone();
-                    calls.insert(call_id, Call { sequence_numbers: vec![number], fullest: entry });
-                }
+        if identity::has_opted_out(record.contact()) {
+            identity::check_opt_out(record.contact(), &services.metrics);
+            opted_out.extend(record.contact().call_id());
+            continue;
+        }
+        let Some(mut entry) = entry(&record, services, request_id, now) else { continue };
+        entry.sequence_numbers.push(sequence_number(&kinesis));
+        let saved_words = entry.summary.saved_words();
+        let place = saved_words.unwrap_or_else(|| entry.summary.request.call_id.clone());
+        match places.get(&place).and_then(|place| entries.get_mut(*place)) {
+            Some(same) => same.add(entry),
+            None => {
+                places.insert(place, entries.len());
+                entries.push(entry);
             }
         }
     }
-    calls.retain(|call_id, _| !saved_by_a_flow.contains(call_id));
-    calls
+    let with_words = entries.iter().filter(|entry| entry.summary.words.is_some());
+    let with_words: BTreeSet<_> = with_words.map(|entry| entry.summary.request.call_id.clone()).collect();
+    entries.retain(|entry| {
+        let call_id = &entry.summary.request.call_id;
+        !opted_out.contains(call_id) && (entry.summary.words.is_some() || !with_words.contains(call_id))
+    });
+    note_newest(&mut entries);
+    Batch { entries, opted_out }
 }
 
-/// What a record says, where it is to be saved.
+impl Entry {
+    /// Takes in another record that says the same. The later one counts; and if one of them need not wait, none does.
+    fn add(&mut self, mut other: Self) {
+        self.sequence_numbers.append(&mut other.sequence_numbers);
+        let waits_for_words = self.waits_for_words && other.waits_for_words;
+        if other.last_update >= self.last_update {
+            other.sequence_numbers = std::mem::take(&mut self.sequence_numbers);
+            *self = other;
+        }
+        self.waits_for_words = waits_for_words;
+    }
+}
+
+/// What a record says, if it is to be saved.
 fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now: Timestamp) -> Option<Entry> {
-    let (config, contact) = (&services.config, record.contact());
-    if !is_a_customers_call(record) {
+    let contact = record.contact();
+    let rule = contact.kind().record_rule();
+    let has_words = end_call::holds_text(contact);
+    let is_wanted = match rule {
+        RecordRule::Never => false,
+        RecordRule::OnlyWithWords => has_words,
+        RecordRule::Always => has_words || !record.has_next(),
+    };
+    if !is_wanted || record.is_redacted() || contact.is_simulated() {
         return None;
     }
-    let summary = summary(record, config, now)
+    let summary = summary(record, &services.config, now)
         .inspect_err(|reason| tell_what_is_lost(*reason, contact, services, request_id))
         .ok()?;
-    if record.has_next() && !ended_with_an_agent(record, &summary, config) {
+    if end_call::is_marked(&summary, contact) {
         return None;
     }
-    let last_update = record.last_update().and_then(|text| text.parse().ok());
-    let is_being_wrapped_up = !summary.holds_text() && contact.value(WRAP_UP).is_some_and(|text| text.trim() == OPEN);
-    Some(Entry { rank: (summary.holds_text(), last_update), is_being_wrapped_up, summary })
+    Some(Entry {
+        sequence_numbers: Vec::new(),
+        // It may be a consulted colleague's, while the call goes on.
+        waits_for_words: !has_words && contact.is_a_transfer(),
+        summary,
+        last_update: record.last_update().and_then(|text| text.parse().ok()),
+        newest: None,
+    })
 }
 
 /// Tells of a call that is not saved although something was said in it. Mostly there is nobody to save it for, or nobody who
@@ -181,32 +276,14 @@ fn tell_what_is_lost(reason: Reason, contact: &Contact<'_>, services: &Services,
     }
 }
 
-/// Of a call's segments the last one is saved; of the others only one in which the call ended with an agent, and which has
-/// a next one just because a disconnect flow ran. That the agent has written something tells it. Where the disconnect
-/// flow's own save may have been left to this record, an agent who has written nothing must be enough: while the caller
-/// waited in a queue, from where calls go on without a transfer too, there was none.
-fn ended_with_an_agent(record: &ContactRecord<'_>, summary: &Summary, config: &Config) -> bool {
-    let had_an_agent = summary.holds_text() || (config.defer_to_records && record.had_an_agent());
-    had_an_agent && !record.was_transferred()
-}
-
-fn is_saved_by_a_flow(record: &ContactRecord<'_>) -> bool {
-    record.contact().value(SAVED_BY_A_FLOW).is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
-}
-
-fn is_a_customers_call(record: &ContactRecord<'_>) -> bool {
-    let method = record.contact().initiation_method().unwrap_or_default();
-    !NO_CALLS.contains(&method.as_str()) && !record.is_agent_guide()
-}
-
-/// What the API is told, or why it is not: by default only of contacts that were identified.
+/// What the API is told, or why it is not: by default only of contacts that identify was asked about. Nobody has a reference
+/// yet whom it could not look up in an outage, so any `lookup_status` tells.
 fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Result<Summary, Reason> {
     let contact = record.contact();
-    let was_identified = identity::customer_ref(contact.value("customer_ref")).is_some();
-    if was_identified || config.records == Records::All {
+    let has_reference = identity::customer_ref(contact.value("customer_ref")).is_some();
+    let was_asked_about = has_reference || contact.value("lookup_status").is_some();
+    if was_asked_about || config.records == Records::All {
         end_call::summary(contact, config, Source::Record(record), now)
-    } else if identity::has_opted_out(contact) {
-        Err(Reason::OptedOut)
     } else {
         Err(Reason::NoIdentity)
     }
@@ -220,7 +297,7 @@ fn kinesis<'a>(record: &'a RawValue) -> Object<'a> {
 /// The text of a record's data, which Kinesis hands over in Base64.
 fn text(kinesis: &Object<'_>) -> Option<String> {
     let data: Base64Data = serde_json::from_str(kinesis.raw("data")?).ok()?;
-    String::from_utf8(data.0).ok()
+    Some(json::repaired(data.0))
 }
 
 /// A record's sequence number. A blank one makes Lambda take the whole batch for failed, which loses nothing.

@@ -1,27 +1,34 @@
-//! A summary's way: to the API, and where that fails to the outbox. What is never to happen is that it is neither.
+//! A summary's way: to the API, and if that fails to the outbox. What is never to happen is that it is neither.
+//!
+//! Words are never refused. The API takes one end of a `call_id`; words that come after it are sent as a standalone end of
+//! their own. Only what a standalone end is answered with 409 is known to be there.
 
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use futures_util::future::join;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::answer::{Report, Severity};
 use crate::aws;
+use crate::batch::Turn;
 use crate::budget::{self, SaveDeadlines};
+use crate::cache::Cache;
 use crate::fault::Fault;
+use crate::ledger::{Known, WordsState};
 use crate::outbox::Outbox;
 use crate::reason::Reason;
 use crate::services::Services;
-use crate::sticky_calls::Effort;
-use crate::summary::Summary;
+use crate::sticky_calls::{ApiKey, Call, Effort, EndAnswer, EndRequest};
+use crate::summary::{Newest, Summary};
 
 /// What became of a summary.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Where it is now.
     pub outcome: Outcome,
-    /// What the call to the API took, where it was called.
+    /// What the calls to the API took, if it was called.
     pub effort: Option<Effort>,
     /// What the API or the outbox said, beyond the reason.
     pub detail: Option<String>,
@@ -32,55 +39,81 @@ pub struct Delivery {
 pub enum Outcome {
     /// The API took it.
     Saved,
-    /// The API had an end of this call before: a repeated block, or another flow of the same call.
-    SavedBefore,
+    /// It was there before: the API has these very words, or it has an end of a call about which this says nothing more.
+    SavedBefore(Option<Reason>),
     /// The API did not take it, for this reason, and the outbox did.
     Queued(Reason),
-    /// The API has not been asked yet, and the outbox has it.
+    /// It holds no words, and waits in the outbox for those that somebody may be writing.
     Deferred,
+    /// It is not wanted: the customer has opted out, or a newer call has said something about the same intent.
+    Skipped(Option<Reason>),
     /// Nobody took it.
     Failed(Reason),
 }
 
 impl Delivery {
-    /// Whether the summary is in safe hands.
-    pub fn is_safe(&self) -> bool {
+    fn of(outcome: Outcome) -> Self {
+        Self { outcome, effort: None, detail: None }
+    }
+
+    /// Whether the summary is in safe hands, or not wanted.
+    pub fn is_done(&self) -> bool {
         !matches!(self.outcome, Outcome::Failed(_))
     }
 
+    /// Whether the API or the outbox has the words.
+    pub fn keeps_words(&self) -> bool {
+        matches!(self.outcome, Outcome::Saved | Outcome::SavedBefore(_) | Outcome::Queued(_))
+    }
+
     /// What the log says of it.
-    pub fn report(self, summary: &Summary) -> Report {
+    pub fn report(self) -> Report {
         let (outcome, reason, severity) = match self.outcome {
             Outcome::Saved => ("saved", None, Severity::Info),
-            // The API takes one end of a call, so what somebody wrote since then is not taken any more.
-            Outcome::SavedBefore if summary.holds_text() => ("saved", Some(Reason::Conflict), Severity::Warn),
-            Outcome::SavedBefore => ("saved", Some(Reason::Conflict), Severity::Info),
+            Outcome::SavedBefore(reason) => ("saved", reason, Severity::Info),
             Outcome::Queued(reason) if reason.needs_an_operator() => ("queued", Some(reason), Severity::Error),
             Outcome::Queued(reason) => ("queued", Some(reason), Severity::Warn),
             Outcome::Deferred => ("deferred", None, Severity::Info),
+            Outcome::Skipped(reason) => ("skipped", reason, Severity::Info),
             Outcome::Failed(reason) => ("failed", Some(reason), Severity::Error),
         };
-        // After a first try the text that the API has may be this very one: the answer got lost.
-        let tried_before = self.effort.is_some_and(|effort| effort.attempts > 1);
-        let text_is_lost = self.outcome == Outcome::SavedBefore && summary.holds_text() && !tried_before;
-        let fault = text_is_lost.then_some(Fault::TextNotTaken);
-        Report { effort: self.effort, fault, detail: self.detail, ..Report::new(outcome, reason, severity) }
+        Report { effort: self.effort, detail: self.detail, ..Report::new(outcome, reason, severity) }
     }
 }
 
-/// Delivers a summary to the API, or else to the outbox where there is one. While the API is down, it goes to the outbox
-/// first; where there is none, or it does not take the summary, the API is asked all the same.
-pub async fn to_api_or_outbox(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
-    let Some(outbox) = &services.outbox else { return to_api(summary, services, deadlines).await };
-    let mut delivery = ask_api(summary, services, deadlines, Asking::WhereItIsUp).await;
+/// Delivers a summary to the API, or else to the outbox if there is one. While the API is down, it goes to the outbox
+/// first; if there is none, or it does not take the summary, the API is asked all the same. A batch says which call it
+/// knows to be the `newest` of the customer, and whose `turn` it is to send to the outbox.
+pub async fn to_api_or_outbox(
+    summary: &Summary,
+    newest: Option<&Newest>,
+    services: &Services,
+    deadlines: SaveDeadlines,
+    turn: &Turn<'_>,
+) -> Delivery {
+    let (key, mut known) = look(summary, services, deadlines.api).await;
+    if let (Some(_), Some(newest)) = (&services.ledger, newest) {
+        let is_newer = |known: &Newest| newest.started_ms > known.started_ms;
+        known.newest = known.newest.filter(|known| !is_newer(known)).or_else(|| Some(newest.clone()));
+    }
+    if known.is_opted_out {
+        return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
+    }
+    if known.words.is_some() {
+        return Delivery::of(Outcome::SavedBefore(None));
+    }
+    let Some(request) = request(summary, &known) else { return Delivery::of(Outcome::Skipped(None)) };
+    let work = Work { summary, request, services, key, deadlines };
+    let Some(outbox) = &services.outbox else { return work.ask_api(Asking::Regardless).await };
+    let mut delivery = work.ask_api(Asking::WhereItIsUp).await;
     if let Outcome::Failed(reason @ Reason::CircuitOpen) = delivery.outcome {
-        if keep(outbox, summary, reason, services, soon(deadlines)).await.is_ok() {
+        if work.queue(outbox, reason, soon, turn).await.is_ok() {
             return Delivery { outcome: Outcome::Queued(reason), ..delivery };
         }
-        delivery = to_api(summary, services, deadlines).await;
+        delivery = work.ask_api(Asking::Regardless).await;
     }
     let Outcome::Failed(reason) = delivery.outcome else { return delivery };
-    match keep(outbox, summary, reason, services, deadlines.all).await {
+    match work.queue(outbox, reason, |deadlines| deadlines.all, turn).await {
         Ok(()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
         Err(error) => {
             let api = delivery.detail.as_deref().unwrap_or(reason.code());
@@ -90,41 +123,79 @@ pub async fn to_api_or_outbox(summary: &Summary, services: &Services, deadlines:
     }
 }
 
-/// Puts a summary into the outbox, and makes void what the cache holds meanwhile.
-async fn keep(
-    outbox: &Outbox,
+/// Leaves the API's one end of this call to words that somebody may still be writing: the outbox delivers the summary later,
+/// and if words have been saved by then it does no harm. Without an outbox, or if that refuses it, it is delivered now.
+pub async fn after_the_words(
     summary: &Summary,
-    reason: Reason,
     services: &Services,
-    deadline: Instant,
-) -> Result<(), aws::Error> {
-    join(outbox.keep(summary, reason, deadline), void_cache(summary, None, services, deadline)).await.0
+    deadlines: SaveDeadlines,
+    turn: &Turn<'_>,
+) -> Delivery {
+    if let Some(outbox) = &services.outbox
+        && turn.comes().await
+        && outbox.defer(summary, soon(deadlines)).await.is_ok()
+    {
+        return Delivery::of(Outcome::Deferred);
+    }
+    to_api_or_outbox(summary, None, services, deadlines, turn).await
 }
 
-/// Until when the outbox is waited for where it goes first: short, and half of the API's time at most, so that a queue that
-/// hangs leaves some for the API. Where the API has none left, the outbox has the rest.
+/// Delivers a summary that the outbox holds to the API, whether that is down or not.
+pub async fn from_outbox(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
+    let (key, known) = look(summary, services, deadlines.api).await;
+    if known.is_opted_out {
+        return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
+    }
+    // Words that are queued are these.
+    if known.words == Some(WordsState::Taken) {
+        return Delivery::of(Outcome::SavedBefore(None));
+    }
+    let Some(request) = request(summary, &known) else { return Delivery::of(Outcome::Skipped(None)) };
+    Work { summary, request, services, key, deadlines }.ask_api(Asking::Regardless).await
+}
+
+/// Leaves in the table that the customer has opted out in this call, for what still waits of it in the outbox.
+pub async fn note_opt_out(call_id: &str, contact_id: Option<&str>, services: &Services, deadline: Instant) {
+    let Some(ledger) = &services.ledger else { return };
+    let deadline = deadline.min(Instant::now() + budget::TABLE);
+    if let Err(error) = ledger.note_opt_out(call_id, deadline).await {
+        tell(Fault::TableWrite, contact_id, services, &error, "an opt-out was not left in the table");
+    }
+}
+
+/// The API's key, and what the ledger knows of a summary. If it does not answer in its share of time it counts as empty.
+async fn look(summary: &Summary, services: &Services, deadline: Instant) -> (Option<ApiKey>, Known) {
+    let Some(ledger) = &services.ledger else { return (None, Known::default()) };
+    let key = match &services.api {
+        Some(api) => api.keys.current(deadline).await.ok(),
+        None => None,
+    };
+    let deadline = deadline.min(Instant::now() + budget::TABLE);
+    let known = ledger.look(summary, key.as_ref(), deadline).await.unwrap_or_else(|error| {
+        let contact_id = summary.contact_id.as_deref();
+        tell(Fault::TableRead, contact_id, services, &error, "the table was not read: what it knows counts as nothing");
+        Known::default()
+    });
+    (key, known)
+}
+
+/// What the API is told, or `None` if that is nothing: a newer call has said something about the same intent, and this one
+/// says nothing.
+fn request(summary: &Summary, known: &Known) -> Option<EndRequest> {
+    let Some(newest) = known.newest.as_ref().filter(|newest| summary.is_older_than(newest)) else {
+        return Some(summary.request.clone());
+    };
+    let is_another_call = newest.call_id != summary.request.call_id;
+    let says_nothing_new = summary.words.is_none() && is_another_call && newest.intent == summary.request.intent;
+    (!says_nothing_new).then(|| summary.beside(newest))
+}
+
+/// Until when the outbox is waited for if it goes first: short, and half of the API's time at most, so that a queue that
+/// hangs leaves some for the API. If the API has hardly any left, the outbox has the rest.
 fn soon(deadlines: SaveDeadlines) -> Instant {
     let now = Instant::now();
-    if deadlines.api <= now {
-        return deadlines.all;
-    }
-    now + budget::OUTBOX.min((deadlines.api - now) / 2)
-}
-
-/// Leaves the API's one end of this call to what an agent may still be writing: the outbox delivers the summary later, and
-/// where something has been saved by then the API does not take it. Without an outbox it is delivered now.
-pub async fn after_the_wrap_up(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
-    if let Some(outbox) = &services.outbox
-        && outbox.keep_until_wrapped_up(summary, soon(deadlines)).await.is_ok()
-    {
-        return Delivery { outcome: Outcome::Deferred, effort: None, detail: None };
-    }
-    to_api_or_outbox(summary, services, deadlines).await
-}
-
-/// Delivers a summary to the API alone, whether it is down or not.
-pub async fn to_api(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
-    ask_api(summary, services, deadlines, Asking::Regardless).await
+    let share = budget::OUTBOX.min(deadlines.api.saturating_duration_since(now) / 2);
+    if share < budget::LEAST_FOR_THE_OUTBOX { deadlines.all } else { now + share }
 }
 
 /// Whether the API is asked while it is down.
@@ -134,37 +205,105 @@ enum Asking {
     Regardless,
 }
 
-async fn ask_api(summary: &Summary, services: &Services, deadlines: SaveDeadlines, asking: Asking) -> Delivery {
-    let failed = |reason, effort, detail| Delivery { outcome: Outcome::Failed(reason), effort, detail };
-    let Some(api) = &services.api else { return failed(Reason::Misconfigured, None, None) };
-    let call = async {
-        match asking {
-            Asking::WhereItIsUp => api.end_call(&summary.request, deadlines.api).await,
-            Asking::Regardless => api.end_call_regardless(&summary.request, deadlines.api).await,
-        }
-    };
-    // A panic on the way to the API must not keep the summary from the outbox.
-    let call = AssertUnwindSafe(call).catch_unwind().await;
-    let Ok(call) = call else { return failed(Reason::Internal, None, None) };
-    let effort = Some(call.effort);
-    let (outcome, named) = match call.result {
-        Ok(answer) => (Outcome::Saved, answer.customer_ref),
-        Err(error) if error.reason() == Reason::Conflict => (Outcome::SavedBefore, None),
-        Err(error) => return failed(error.reason(), effort, Some(error.to_string())),
-    };
-    void_cache(summary, named.as_deref(), services, deadlines.all).await;
-    Delivery { outcome, effort, detail: None }
+/// A summary on its way.
+struct Work<'a> {
+    summary: &'a Summary,
+    /// What the API is told of it, given what is known.
+    request: EndRequest,
+    services: &'a Services,
+    /// For the table's keyed hashes.
+    key: Option<ApiKey>,
+    deadlines: SaveDeadlines,
 }
 
-/// Makes void what the cache holds for the customer of a summary. It costs a save [`budget::CACHE`] at most, and never its
-/// outcome.
-async fn void_cache(summary: &Summary, customer_ref: Option<&str>, services: &Services, deadline: Instant) {
-    let Some(cache) = &services.cache else { return };
-    let key = services.api.as_ref().and_then(|api| api.keys.known());
-    let deadline = deadline.min(Instant::now() + budget::CACHE);
-    if let Err(error) = cache.void(&summary.request, customer_ref, key.as_ref(), deadline).await {
-        let (contact_id, fault) = (summary.contact_id.as_deref(), Fault::CacheVoid);
-        services.metrics.count_fault(fault);
-        tracing::warn!(contact_id, fault = fault.name(), detail = %error, "the cache may hold what was known before this save");
+impl Work<'_> {
+    async fn ask_api(&self, asking: Asking) -> Delivery {
+        let failed = |reason, effort, detail| Delivery { outcome: Outcome::Failed(reason), effort, detail };
+        // A panic on the way to the API must not keep the summary from the outbox.
+        let call = AssertUnwindSafe(self.end_call(asking)).catch_unwind().await;
+        let Ok(call) = call else { return failed(Reason::Internal, None, None) };
+        let Some(Call { result, effort }) = call else { return failed(Reason::Misconfigured, None, None) };
+        let (outcome, customer_ref) = match result {
+            Ok(EndAnswer { customer_ref }) => (Outcome::Saved, customer_ref),
+            Err(error) if error.reason() == Reason::Conflict => (Outcome::SavedBefore(Some(Reason::Conflict)), None),
+            Err(error) => return failed(error.reason(), Some(effort), Some(error.to_string())),
+        };
+        self.note(WordsState::Taken, customer_ref.as_deref()).await;
+        Delivery { outcome, effort: Some(effort), detail: None }
     }
+
+    /// Sends the end of the call, and if the API has one and there are words in this, sends them as an end of their own.
+    /// `None` if the API is not configured.
+    async fn end_call(&self, asking: Asking) -> Option<Call<EndAnswer>> {
+        let first = self.send(&self.request, asking).await?;
+        let is_refused = matches!(&first.result, Err(error) if error.reason() == Reason::Conflict);
+        match self.summary.standalone(&self.request).filter(|_| is_refused) {
+            Some(standalone) => {
+                let second = self.send(&standalone, asking).await?;
+                Some(Call { result: second.result, effort: first.effort + second.effort })
+            }
+            None => Some(first),
+        }
+    }
+
+    async fn send(&self, request: &EndRequest, asking: Asking) -> Option<Call<EndAnswer>> {
+        let api = self.services.api.as_ref()?;
+        Some(match asking {
+            Asking::WhereItIsUp => api.end_call(request, self.deadlines.api).await,
+            Asking::Regardless => api.end_call_regardless(request, self.deadlines.api).await,
+        })
+    }
+
+    /// Puts the summary into the outbox when it is its turn, from when on that may take until `deadline`.
+    async fn queue(
+        &self,
+        outbox: &Outbox,
+        reason: Reason,
+        deadline: fn(SaveDeadlines) -> Instant,
+        turn: &Turn<'_>,
+    ) -> Result<(), aws::Error> {
+        if !turn.comes().await {
+            return Err(aws::Error::InvalidResponse { detail: "not asked, since it refused what came before" });
+        }
+        outbox.keep(self.summary, reason, deadline(self.deadlines)).await?;
+        self.note(WordsState::Queued, None).await;
+        Ok(())
+    }
+
+    /// Leaves in the table that the words are safe, and tombstones for what the cache holds of the customer, of whom the API
+    /// may have named a `customer_ref`. It costs a save [`budget::TABLE`] at most, and never its outcome.
+    async fn note(&self, state: WordsState, customer_ref: Option<&str>) {
+        let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
+        let words = async {
+            let Some(ledger) = &self.services.ledger else { return };
+            let noted = ledger.note_words(self.summary, state, customer_ref, self.key.as_ref(), deadline).await;
+            if let Err(error) = noted {
+                let what = "the table does not know that these words are safe: they may be taken twice";
+                self.tell(Fault::TableWrite, &error, what);
+            }
+        };
+        join(words, self.invalidate_cache(customer_ref, deadline)).await;
+    }
+
+    async fn invalidate_cache(&self, customer_ref: Option<&str>, deadline: Instant) {
+        let Some(cache) = &self.services.cache else { return };
+        let known = self.services.api.as_ref().and_then(|api| api.keys.known());
+        let tombstones = Cache::tombstones(&self.summary.request, customer_ref, known.as_ref());
+        let Err(error) = cache.bury(&tombstones, deadline).await else { return };
+        self.tell(Fault::CacheVoid, &error, "the cache may hold what was known before this save");
+        let Some(outbox) = &self.services.outbox else { return };
+        if let Err(error) = outbox.keep_tombstones(&tombstones, Timestamp::now(), self.deadlines.all).await {
+            let contact_id = self.summary.contact_id.as_deref();
+            tracing::warn!(contact_id, detail = %error, "the outbox does not deliver the tombstones either");
+        }
+    }
+
+    fn tell(&self, fault: Fault, error: &aws::Error, what: &str) {
+        tell(fault, self.summary.contact_id.as_deref(), self.services, error, what);
+    }
+}
+
+fn tell(fault: Fault, contact_id: Option<&str>, services: &Services, error: &aws::Error, what: &str) {
+    services.metrics.count_fault(fault);
+    tracing::warn!(contact_id, fault = fault.name(), detail = %error, "{what}");
 }

@@ -7,77 +7,85 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Report, Severity};
+use crate::batch::Turn;
 use crate::budget::{self, SaveDeadlines};
 use crate::card_numbers;
-use crate::config::{Config, Records};
-use crate::connect::{Attributes, Contact, ContactRecord, attribute_name};
+use crate::config::Config;
+use crate::connect::{Attributes, Contact, ContactRecord, Ending, attribute_name};
 use crate::delivery;
-use crate::fault::Fault;
 use crate::identity;
 use crate::reason::Reason;
 use crate::services::Services;
-use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus};
-use crate::summary::{AGENT_NOTES, CALL_SUMMARY, FILLER, LAST_ISSUE_SOURCE, Summary};
+use crate::sticky_calls::{EndRequest, IntentStatus};
+use crate::summary::{
+    AGENT_NOTES, CALL_DATE, CALL_SUMMARY, INTENT_STATUS, LAST_ISSUE, LAST_ISSUE_SOURCE, Mark, RESOLUTION, Summary,
+    WordsId,
+};
 
 /// What every value is called that is to be saved as a variable of the rest of its name.
 const VARIABLE_PREFIX: &str = "var_";
+
+/// The attribute in which flows store `saved_words`.
+const MARK: &str = "sticky_calls_saved";
 
 /// Saves what happened in a call, for the flow that is about to end it; `now` is the time of the save.
 ///
 /// It always has an answer, by `deadline`.
 pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instant, now: Timestamp) -> Answer {
+    identity::check_opt_out(contact, &services.metrics);
     let summary = match summary(contact, &services.config, Source::Flow, now) {
         Ok(summary) => summary,
-        Err(reason) => return fallback(Some(contact), reason),
+        Err(reason) => {
+            if let (Reason::OptedOut, Some(call_id)) = (reason, contact.call_id()) {
+                delivery::note_opt_out(&call_id, contact.contact_id().as_deref(), services, deadline).await;
+            }
+            return fallback(Some(contact), reason);
+        }
     };
-    if services.config.defer_to_records && !summary.holds_text() {
-        return deferred(contact, &services.config);
+    if is_marked(&summary, contact) {
+        let report = Report::new("saved", None, Severity::Info);
+        return answer(Some(contact), report, summary.saved_words());
     }
     let deadlines = SaveDeadlines::before(deadline, share_after_the_api(services));
-    let delivery = delivery::to_api_or_outbox(&summary, services, deadlines).await;
-    answer(Some(contact), delivery.report(&summary))
+    let delivery = match summary.words {
+        // The agent's notes do not exist yet.
+        None => delivery::after_the_words(&summary, services, deadlines, &Turn::at_once()).await,
+        Some(_) => delivery::to_api_or_outbox(&summary, None, services, deadlines, &Turn::at_once()).await,
+    };
+    let saved_words = summary.saved_words().filter(|_| delivery.keeps_words());
+    answer(Some(contact), delivery.report(), saved_words)
 }
 
 /// The answer where nothing was saved, with the reason.
 pub fn fallback(contact: Option<&Contact<'_>>, reason: Reason) -> Answer {
     let (outcome, severity) = match reason {
-        Reason::NoIdentity | Reason::OptedOut => ("skipped", Severity::Info),
+        Reason::NoIdentity | Reason::InternalNumber | Reason::NotInbound | Reason::OptedOut | Reason::Simulated => {
+            ("skipped", Severity::Info)
+        }
         // Whatever the reason, what was said in this call is gone unless somebody enters it again.
         _ => ("failed", Severity::Error),
     };
-    answer(contact, Report::new(outcome, Some(reason), severity))
-}
-
-/// The answer where the contact record shall be saved in this save's stead. The record has the contact's attributes and
-/// not this block's parameters, so without a stored reference it may not be saved at all: worth a warning.
-fn deferred(contact: &Contact<'_>, config: &Config) -> Answer {
-    let stored = identity::customer_ref(contact.attribute("customer_ref")).is_some();
-    let mut report = Report::new("deferred", None, Severity::Info);
-    if !stored && config.records == Records::Identified {
-        report.severity = Severity::Warn;
-        report.fault = Some(Fault::DeferredInVain);
-        report.detail = Some("the contact has no attribute customer_ref, so its record will not be saved".to_owned());
-    }
-    answer(Some(contact), report)
+    answer(contact, Report::new(outcome, Some(reason), severity), None)
 }
 
 /// What a save keeps of its budget for what comes after the API was asked.
 fn share_after_the_api(services: &Services) -> Duration {
-    match (&services.outbox, &services.cache) {
+    match (&services.outbox, &services.ledger) {
         (Some(_), _) => budget::OUTBOX,
-        (None, Some(_)) => budget::CACHE,
+        (None, Some(_)) => budget::TABLE,
         (None, None) => Duration::ZERO,
     }
 }
 
-/// The four attributes of a save.
-fn answer(contact: Option<&Contact<'_>>, report: Report) -> Answer {
+/// The five attributes of a save.
+fn answer(contact: Option<&Contact<'_>>, report: Report, saved_words: Option<String>) -> Answer {
     let success = matches!(report.outcome, "saved" | "queued" | "deferred");
     let attributes = Attributes::new([
         (attribute_name!("success"), success.to_string()),
         (attribute_name!("save_status"), report.outcome.to_owned()),
         (attribute_name!("error"), report.reason.map_or("", Reason::code).to_owned()),
         (attribute_name!("call_id"), contact.and_then(Contact::call_id).unwrap_or_default()),
+        (attribute_name!("saved_words"), saved_words.unwrap_or_default()),
     ]);
     Answer { attributes, report }
 }
@@ -101,17 +109,42 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
         return Err(Reason::OptedOut);
     }
     let call_id = contact.call_id().ok_or(Reason::InvalidEvent)?;
+    if contact.is_simulated() {
+        return Err(Reason::Simulated);
+    }
+    if !contact.kind().is_saved_by_flows() {
+        return Err(Reason::NotInbound);
+    }
     let customer_ref = identity::customer_ref(contact.value("customer_ref"));
-    let identity_hints = if customer_ref.is_some() { None } else { Some(standalone_hints(contact, config)?) };
+    let hints = identity::hints(contact, config);
+    if customer_ref.is_none() && !hints.are_usable() {
+        return Err(if identity::is_internal(contact, config) { Reason::InternalNumber } else { Reason::NoIdentity });
+    }
+    let call_start = contact.call_start();
+    let started = [call_start.clone(), contact.initiation_timestamp()].into_iter().flatten();
     let request = EndRequest {
         call_id,
+        identity_hints: customer_ref.is_none().then(|| hints.clone()),
         customer_ref,
-        identity_hints,
         intent: contact.value("intent").unwrap_or_else(|| "general_inquiry".to_owned()),
         intent_status: intent_status(contact, source),
-        variables: variables(contact, source, now),
+        variables: variables(contact, config, call_start, now),
     };
-    Ok(Summary { contact_id: contact.contact_id(), request })
+    Ok(Summary {
+        contact_id: contact.contact_id(),
+        request,
+        hints,
+        words: words(contact, source),
+        started: started.filter_map(|text| text.parse().ok()).next().unwrap_or(now),
+        came: to_the_millisecond(now),
+    })
+}
+
+/// Whether the contact says that these words are safe.
+pub fn is_marked(summary: &Summary, contact: &Contact<'_>) -> bool {
+    let (Some(words), Some(mark)) = (&summary.words, contact.attribute(MARK)) else { return false };
+    let given = [CALL_SUMMARY, AGENT_NOTES, INTENT_STATUS].iter().any(|name| contact.parameter(name).is_some());
+    Mark::parse(&mark).is_some_and(|mark| mark.stops(words, &summary.request.call_id, given))
 }
 
 /// Whether somebody wrote something about the call: a summary or notes.
@@ -124,55 +157,62 @@ fn written(contact: &Contact<'_>) -> Option<(String, &'static str)> {
     [CALL_SUMMARY, AGENT_NOTES].into_iter().find_map(|name| Some((contact.value(name)?, name)))
 }
 
-/// Who called, where no start gave a reference.
-fn standalone_hints(contact: &Contact<'_>, config: &Config) -> Result<IdentityHints, Reason> {
-    let hints = IdentityHints {
-        ani: contact.customer_number().map(|number| number.as_str().to_owned()),
-        external_ids: identity::external_ids(contact, config),
-        ..IdentityHints::default()
-    };
-    if hints.are_usable() { Ok(hints) } else { Err(Reason::NoIdentity) }
+/// The id of the words: of what somebody wrote, or decided by giving the block a status.
+fn words(contact: &Contact<'_>, source: Source<'_>) -> Option<WordsId> {
+    let is_decided = matches!(source, Source::Flow) && contact.parameter(INTENT_STATUS).is_some();
+    if !is_decided && !holds_text(contact) {
+        return None;
+    }
+    let [summary, notes, status] = [CALL_SUMMARY, AGENT_NOTES, INTENT_STATUS].map(|name| contact.value(name));
+    Some(WordsId::new(summary.as_deref(), notes.as_deref(), status.as_deref()))
 }
 
-/// A word that is none of the API's means that somebody should look; none at all means that the call went its way, or
-/// that the caller gave up before anybody took it.
+/// A word that is none of the API's means that somebody should look; none at all means that the call went its way, or what
+/// its record tells.
 fn intent_status(contact: &Contact<'_>, source: Source<'_>) -> IntentStatus {
-    match (contact.value("intent_status"), source) {
+    match (contact.value(INTENT_STATUS), source) {
         (Some(word), _) => IntentStatus::parse(word.trim()).unwrap_or(IntentStatus::Open),
-        (None, Source::Record(record)) if record.nobody_took_it() => IntentStatus::Abandoned,
-        (None, _) => IntentStatus::Resolved,
+        (None, Source::Record(record)) => match record.ending() {
+            Ending::NobodyReached => IntentStatus::Open,
+            Ending::GaveUp => IntentStatus::Abandoned,
+            Ending::Served => IntentStatus::Resolved,
+        },
+        (None, Source::Flow) => IntentStatus::Resolved,
     }
 }
 
 /// What the next call shall know. Card numbers are taken out of every text.
-fn variables(contact: &Contact<'_>, source: Source<'_>, now: Timestamp) -> BTreeMap<String, String> {
-    let (last_issue, last_issue_source) = match (written(contact), source) {
-        (Some((text, written_as)), _) => (Some(text), Some(written_as)),
-        (None, Source::Flow) => (Some(FILLER.to_owned()), None),
-        // Nobody is waiting for an answer, and the filler would only bury what an earlier call left.
-        (None, Source::Record(_)) => (None, None),
-    };
+fn variables(
+    contact: &Contact<'_>,
+    config: &Config,
+    call_start: Option<String>,
+    now: Timestamp,
+) -> BTreeMap<String, String> {
+    // A call that nobody wrote about must not bury what an earlier one left.
+    let (last_issue, source) = written(contact).unzip();
     let call_date = contact
         .value("call_date")
-        .or_else(|| contact.value("call_start"))
+        .or(call_start)
         .or_else(|| contact.initiation_timestamp())
         .unwrap_or_else(|| format!("{now:.3}"));
-
     let own = [
-        ("last_issue", last_issue),
-        (LAST_ISSUE_SOURCE, last_issue_source.map(str::to_owned)),
-        ("resolution", contact.value(AGENT_NOTES)),
-        ("call_date", Some(call_date)),
+        (LAST_ISSUE, last_issue),
+        (LAST_ISSUE_SOURCE, source.map(str::to_owned)),
+        (RESOLUTION, contact.value(AGENT_NOTES)),
+        (CALL_DATE, Some(call_date)),
     ];
     let reserved = own.clone().map(|(name, _)| name);
-    let written_back = contact
-        .names_with_prefix(VARIABLE_PREFIX)
-        .into_iter()
-        .filter(|name| !reserved.contains(&name.as_str()))
-        .filter_map(|name| contact.value(&format!("{VARIABLE_PREFIX}{name}")).map(|value| (name, value)));
+    let names = config.variables.iter().map(|variable| variable.name.as_str());
+    let written_back = names
+        .filter(|name| !reserved.contains(name))
+        .filter_map(|name| Some((name, contact.value(&format!("{VARIABLE_PREFIX}{name}")))));
     own.into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
         .chain(written_back)
-        .map(|(name, value)| (name, card_numbers::mask(&value)))
+        .filter_map(|(name, value)| Some((name.to_owned(), card_numbers::mask(&value?))))
         .collect()
+}
+
+/// As messages and rows keep it.
+fn to_the_millisecond(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }

@@ -15,16 +15,18 @@
 //! - [`summary`], [`delivery`]: what a call leaves, and its way to the API, else to the [`outbox`]
 //! - [`api`], [`keys`]: the API, asked with the key of the moment and not while it is down
 //! - [`cache`]: answers that are kept for a caller who rings back
+//! - [`ledger`]: what is known of calls that are over: words that are safe, the newest call, opt-outs
 //!
 //! Three worlds are at the edges, and none of them knows another:
 //!
 //! - [`connect`]: Amazon Connect: the contact in an event or a record, the attributes in an answer
-//! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection, guard
+//! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection, the network's thread, guard
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager
 //!
 //! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`https`] (TLS and what else
 //! HTTP clients share), [`budget`] (time), [`batch`], [`answer`], [`reason`] and [`fault`] (what a handler hands back,
-//! and the codes), [`card_numbers`] (masking), [`json`] (lenient reading), [`logging`], [`metrics`].
+//! and the codes), [`card_numbers`] (masking), [`keyed_hash`] (the table's keys),
+//! [`json`] (lenient reading), [`logging`], [`metrics`].
 
 pub mod answer;
 pub mod api;
@@ -44,7 +46,9 @@ pub mod fault;
 pub mod https;
 pub mod identity;
 pub mod json;
+pub mod keyed_hash;
 pub mod keys;
+pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod outbox;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::answer::{Line, Report, milliseconds};
+use crate::answer::{Line, Report, Severity, milliseconds};
 use crate::dispatch::Handler;
 use crate::fault::Fault;
 use crate::reason::Reason;
@@ -102,15 +102,20 @@ impl Metrics {
         report.log(line);
     }
 
+    /// Counts and logs an event that is no flow's, by its reason alone: it is no lookup and no save.
+    pub fn record_no_flow_event(&self, report: &Report, line: &Line<'_>) {
+        if let Some(reason) = report.reason {
+            self.lock().count_reason(reason);
+        }
+        Report { severity: Severity::Warn, ..report.clone() }.log(line);
+    }
+
     /// Counts what came of one lookup or save.
     pub fn count(&self, report: &Report) {
         let mut counted = self.lock();
         counted.by_handler.add(report.outcome, 1);
         if let Some(reason) = report.reason {
             counted.count_reason(reason);
-        }
-        if let Some(fault) = report.fault {
-            counted.by_function.add(fault.name(), 1);
         }
         if let Some(hit) = report.cache_hit {
             counted.by_handler.add(CACHE_HITS, u64::from(hit));
@@ -255,7 +260,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::answer::Severity;
     use crate::sticky_calls::Effort;
 
     fn metrics(level: Option<&str>) -> Metrics {
@@ -303,16 +307,16 @@ mod tests {
     #[test]
     fn each_call_is_counted_in_its_own_line_alone() {
         let metrics = metrics(None);
-        metrics.count_fault(Fault::CacheRead);
+        metrics.count_fault(Fault::TableRead);
         metrics.count(&Report::new("matched", None, Severity::Info));
         let first = line(&metrics, Handler::StartCall, None);
         assert_eq!(
-            (&first["matched"], &first["cache_read_failed"], &first["cold_start"]),
+            (&first["matched"], &first["table_read_failed"], &first["cold_start"]),
             (&json!(1), &json!(1), &json!(1))
         );
         let second = line(&metrics, Handler::StartCall, None);
         assert_eq!(
-            (&second["matched"], second.get("cache_read_failed"), &second["cold_start"]),
+            (&second["matched"], second.get("table_read_failed"), &second["cold_start"]),
             (&json!(0), None, &json!(0))
         );
     }
@@ -344,17 +348,15 @@ mod tests {
     fn every_metric_of_a_line_is_one_number_or_up_to_a_hundred() {
         let metrics = metrics(None);
         let faults = [
-            Fault::CacheRead,
-            Fault::CacheWrite,
+            Fault::TableRead,
+            Fault::TableWrite,
             Fault::CacheVoid,
             Fault::KeyRead,
             Fault::PutOff,
             Fault::Setting,
             Fault::Parameter,
             Fault::Record,
-            Fault::TextNotTaken,
             Fault::TextNotSaved,
-            Fault::DeferredInVain,
         ];
         for fault in faults {
             metrics.count_fault(fault);

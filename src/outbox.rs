@@ -1,7 +1,8 @@
 //! The outbox: summaries that still have to be delivered, in an SQS queue.
 //!
 //! A message is a JSON object of a numbered version and holds the request to the API as it was made, so that a
-//! redelivery keeps the call's date, intent and variables whatever has become of the settings meanwhile.
+//! redelivery keeps the call's date, intent and variables whatever has become of the settings meanwhile. A message of
+//! another kind holds tombstones that the table did not take in time.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::aws::{self, MAX_DELAY, Queue};
 use crate::connect::is_contact_id;
 use crate::json::Object;
 use crate::reason::Reason;
-use crate::sticky_calls::EndRequest;
-use crate::summary::Summary;
+use crate::sticky_calls::{EndRequest, IdentityHints};
+use crate::summary::{CALL_DATE, LAST_ISSUE, RESOLUTION, Summary, WordsId};
 
 /// The version of the messages that are written and read here.
-const VERSION: f64 = 1.0;
+const VERSION: u32 = 1;
 
 /// How long a message waits after its first failed redelivery. The wait doubles with each, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(60);
@@ -25,12 +26,14 @@ const FIRST_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a message waits for its next redelivery.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// How long a summary that nobody has written anything for is kept back while an agent may still be writing: as long as SQS
-/// can.
-const ROOM_FOR_THE_WRAP_UP: Duration = MAX_DELAY;
+/// How long a summary without words waits for those that somebody may be writing: as long as SQS can delay a message.
+const ROOM_FOR_WORDS: Duration = MAX_DELAY;
 
-/// What a message says in place of a reason where the API has not been asked yet.
+/// What a message says in place of a reason if the API has not been asked yet.
 const DEFERRED: &str = "deferred";
+
+/// What a message says in place of a reason if it holds tombstones.
+const TOMBSTONES: &str = "tombstones";
 
 /// A summary in the queue.
 #[derive(Serialize, Deserialize)]
@@ -41,15 +44,38 @@ struct Message {
     queued_at: String,
     contact_id: Option<String>,
     request: EndRequest,
+    /// What follows is missing in messages of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hints: Option<IdentityHints>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    words: Option<WordsId>,
+    #[serde(default)]
+    started_at: Option<String>,
+    #[serde(default)]
+    came_at: Option<String>,
+}
+
+/// Tombstones in the queue.
+#[derive(Serialize, Deserialize)]
+struct TombstonesMessage {
+    version: u32,
+    reason: String,
+    queued_at: String,
+    tombstones: Vec<String>,
 }
 
 /// What a message holds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
-    /// The summary.
-    pub summary: Summary,
-    /// Why the API had not taken it; `None` where that is not known, or the API had not been asked.
-    pub reason: Option<Reason>,
+pub enum Kept {
+    /// A summary for the API.
+    Summary(Box<Summary>),
+    /// What invalidates cached answers, for the table.
+    Tombstones {
+        /// Their ids.
+        ids: Vec<String>,
+        /// When the save was that left them.
+        since: Timestamp,
+    },
 }
 
 /// A message that holds no summary.
@@ -91,32 +117,46 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// Where the queue did not say that it has the message.
+    /// If the queue did not say that it has the message.
     pub async fn keep(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<(), aws::Error> {
         self.send(summary, reason.code(), Duration::ZERO, deadline).await
     }
 
-    /// Keeps a summary that is to be delivered later, when the agent must have wrapped the call up, and is done before
+    /// Keeps a summary without words that is to be delivered later, when nobody can still be writing any, and is done before
     /// `deadline`. `Ok` means the same.
     ///
     /// # Errors
     ///
-    /// Where the queue did not say that it has the message.
-    pub async fn keep_until_wrapped_up(&self, summary: &Summary, deadline: Instant) -> Result<(), aws::Error> {
-        self.send(summary, DEFERRED, ROOM_FOR_THE_WRAP_UP, deadline).await
+    /// If the queue did not say that it has the message.
+    pub async fn defer(&self, summary: &Summary, deadline: Instant) -> Result<(), aws::Error> {
+        self.send(summary, DEFERRED, ROOM_FOR_WORDS, deadline).await
+    }
+
+    /// Keeps the ids of tombstones that the table did not take, and is done before `deadline`. `Ok` means that they will be
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// If the queue did not say that it has the message.
+    pub async fn keep_tombstones(&self, ids: &[String], now: Timestamp, deadline: Instant) -> Result<(), aws::Error> {
+        let message = TombstonesMessage {
+            version: VERSION,
+            reason: TOMBSTONES.to_owned(),
+            queued_at: format!("{now:.3}"),
+            tombstones: ids.to_vec(),
+        };
+        self.queue.send(&written(serde_json::to_string(&message))?, Duration::ZERO, deadline).await
     }
 
     async fn send(&self, summary: &Summary, why: &str, delay: Duration, deadline: Instant) -> Result<(), aws::Error> {
-        let body = write(summary, why, Timestamp::now())
-            .map_err(|_| aws::Error::InvalidResponse { detail: "the message could not be written" })?;
-        self.queue.send(&body, delay, deadline).await
+        self.queue.send(&written(write(summary, why, Timestamp::now()))?, delay, deadline).await
     }
 
     /// Hides a received message for `wait`, and is done before `deadline`.
     ///
     /// # Errors
     ///
-    /// Where the queue does not take that.
+    /// If the queue does not take that.
     pub async fn put_off(&self, receipt_handle: &str, wait: Duration, deadline: Instant) -> Result<(), aws::Error> {
         self.queue.put_off(receipt_handle, wait, deadline).await
     }
@@ -129,13 +169,21 @@ pub fn wait_after(receives: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
 }
 
+fn written(message: serde_json::Result<String>) -> Result<String, aws::Error> {
+    message.map_err(|_| aws::Error::InvalidResponse { detail: "the message could not be written" })
+}
+
 fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<String> {
     serde_json::to_string(&Message {
-        version: VERSION as u32,
+        version: VERSION,
         reason: why.to_owned(),
         queued_at: format!("{now:.3}"),
         contact_id: summary.contact_id.clone(),
         request: summary.request.clone(),
+        hints: Some(summary.hints.clone()),
+        words: summary.words.clone(),
+        started_at: Some(format!("{:.3}", summary.started)),
+        came_at: Some(format!("{:.3}", summary.came)),
     })
 }
 
@@ -143,16 +191,45 @@ fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<Str
 ///
 /// # Errors
 ///
-/// Where it holds no summary, and why.
+/// If it holds neither a summary nor tombstones, and why.
 pub fn read(body: &str) -> Result<Kept, Unreadable> {
-    let version = Object::parse(body).and_then(|message| message.number("version")).ok_or(Unreadable::NoMessage)?;
-    if version != VERSION {
+    let message = Object::parse(body).ok_or(Unreadable::NoMessage)?;
+    let version = message.number("version").ok_or(Unreadable::NoMessage)?;
+    if version != f64::from(VERSION) {
         return Err(Unreadable::UnknownVersion);
     }
-    let message: Message = serde_json::from_str(body).map_err(|_| Unreadable::Malformed)?;
-    // It is logged, and others than this program can write to the queue.
-    let contact_id = message.contact_id.filter(|id| is_contact_id(id));
-    Ok(Kept { summary: Summary { contact_id, request: message.request }, reason: Reason::parse(&message.reason) })
+    if message.is_null(TOMBSTONES) {
+        serde_json::from_str(body).map(|message| Kept::Summary(Box::new(summary(message))))
+    } else {
+        serde_json::from_str(body).map(|message: TombstonesMessage| Kept::Tombstones {
+            ids: message.tombstones,
+            since: time(&message.queued_at),
+        })
+    }
+    .map_err(|_| Unreadable::Malformed)
+}
+
+/// The summary in a message. What it does not say, as those of earlier builds don't, follows from the request.
+fn summary(message: Message) -> Summary {
+    let Message { contact_id, request, hints, words, .. } = message;
+    let text = |name: &str| request.variables.get(name).map(String::as_str);
+    let of_request = || WordsId::new(text(LAST_ISSUE), text(RESOLUTION), Some(request.intent_status.as_str()));
+    let words = words.or_else(|| text(LAST_ISSUE).map(|_| of_request()));
+    let came = message.came_at.as_deref().unwrap_or(&message.queued_at);
+    let started = message.started_at.as_deref().or(text(CALL_DATE)).unwrap_or(&message.queued_at);
+    Summary {
+        contact_id: contact_id.filter(|id| is_contact_id(id)),
+        hints: hints.or_else(|| request.identity_hints.clone()).unwrap_or_default(),
+        words,
+        started: time(started),
+        came: time(came),
+        request,
+    }
+}
+
+/// A time in a message, or now: whatever is wrong with it, the summary is delivered.
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap_or_else(|_| Timestamp::now())
 }
 
 #[cfg(test)]
@@ -174,7 +251,21 @@ mod tests {
             intent_status: IntentStatus::Abandoned,
             variables: BTreeMap::from([("call_date".to_owned(), "2026-02-07".to_owned())]),
         };
-        Summary { contact_id: Some("4a573372-1f28-4e26-b97b-0123456789ab".to_owned()), request }
+        Summary {
+            contact_id: Some("4a573372-1f28-4e26-b97b-0123456789ab".to_owned()),
+            hints: request.identity_hints.clone().unwrap(),
+            words: Some(WordsId::new(Some("summary"), None, None)),
+            started: "2026-02-07T10:00:00Z".parse().unwrap(),
+            came: "2026-02-07T10:29:58.123Z".parse().unwrap(),
+            request,
+        }
+    }
+
+    fn read_summary(body: &str) -> Summary {
+        match read(body) {
+            Ok(Kept::Summary(summary)) => *summary,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -193,16 +284,45 @@ mod tests {
                 "intent_status": "abandoned",
                 "variables": {"call_date": "2026-02-07"},
             },
+            "hints": {"ani": "+12025550101"},
+            "words": summary().words,
+            "started_at": "2026-02-07T10:00:00.000Z",
+            "came_at": "2026-02-07T10:29:58.123Z",
         });
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
-        assert_eq!(read(&body), Ok(Kept { summary: summary(), reason: Some(Reason::ServerError) }));
+        assert_eq!(read_summary(&body), summary());
     }
 
     #[test]
     fn a_contact_id_that_is_none_does_not_get_into_the_log() {
         let written = Summary { contact_id: Some("+12025550101".to_owned()), ..summary() };
         let body = write(&written, "timeout", Timestamp::now()).unwrap();
-        assert_eq!(read(&body).unwrap().summary, Summary { contact_id: None, ..summary() });
+        assert_eq!(read_summary(&body), Summary { contact_id: None, ..summary() });
+    }
+
+    #[test]
+    fn a_message_of_an_earlier_build_is_delivered_too() {
+        let body = json!({
+            "version": 1, "reason": "timeout", "queued_at": "2026-02-07T10:40:00.000Z", "contact_id": null,
+            "request": {
+                "call_id": "call_001", "customer_ref": "cust_1", "intent": "i", "intent_status": "open",
+                "variables": {"last_issue": "text", "last_issue_source": "call_summary", "call_date": "2026-02-07T10:30:00Z"},
+            },
+        });
+        let read = read_summary(&body.to_string());
+        assert_eq!(read.request.variables["last_issue"], "text");
+        assert!(read.words.is_some() && read.holds_text());
+        assert_eq!(read.started, "2026-02-07T10:30:00Z".parse().unwrap());
+        assert_eq!(read.came, "2026-02-07T10:40:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn tombstones_wait_in_the_queue_like_a_summary() {
+        let body =
+            r#"{"version":1,"reason":"tombstones","queued_at":"2026-02-07T10:30:00.000Z","tombstones":["customer:1"]}"#;
+        let since = "2026-02-07T10:30:00Z".parse().unwrap();
+        assert_eq!(read(body), Ok(Kept::Tombstones { ids: vec!["customer:1".to_owned()], since }));
+        assert_eq!(read(r#"{"version":1,"tombstones":7}"#), Err(Unreadable::Malformed));
     }
 
     #[test]
@@ -237,7 +357,7 @@ mod tests {
             let mut summary = summary();
             summary.request.variables = texts;
             let body = write(&summary, DEFERRED, Timestamp::now()).unwrap();
-            prop_assert_eq!(read(&body), Ok(Kept { summary, reason: None }));
+            prop_assert_eq!(read_summary(&body), summary);
         }
     }
 }

@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsMessage};
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::answer::{Line, Report, Severity};
+use crate::aws;
 use crate::batch;
 use crate::budget::SaveDeadlines;
 use crate::delivery;
@@ -69,7 +71,7 @@ fn message_id(record: &RawValue) -> String {
 async fn redeliver(message: &SqsMessage, services: &Services, line: Line<'_>, deadline: Instant) -> bool {
     let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
     let line = Line { receives: Some(receives), ..line };
-    let Kept { summary, reason } = match outbox::read(message.body.as_deref().unwrap_or_default()) {
+    let kept = match outbox::read(message.body.as_deref().unwrap_or_default()) {
         Ok(kept) => kept,
         Err(why) => {
             let mut report = Report::failed(Reason::InvalidEvent, why.to_string());
@@ -83,20 +85,36 @@ async fn redeliver(message: &SqsMessage, services: &Services, line: Line<'_>, de
             return false;
         }
     };
-    let delivery = delivery::to_api(&summary, services, deadlines(deadline)).await;
-    let is_delivered = delivery.is_safe();
-    let mut report = delivery.report(&summary);
-    if reason.is_some_and(Reason::leaves_it_open) {
-        // That the API has an end of this call says nothing: it may be this very one.
-        report.fault = None;
-    }
-    if !is_delivered {
-        // Nothing is lost: it comes again, and after the last time an alarm tells of it.
-        report = Report { outcome: "queued", severity: Severity::Warn, ..report };
+    let (report, contact_id, is_done) = match kept {
+        Kept::Summary(summary) => {
+            let delivery = delivery::from_outbox(&summary, services, deadlines(deadline)).await;
+            let is_done = delivery.is_done();
+            (delivery.report(), summary.contact_id, is_done)
+        }
+        Kept::Tombstones { ids, since } => {
+            let error = bury(&ids, since, services, deadlines(deadline).api).await.err();
+            let report = error.map(|error| Report::failed(Reason::OutboxUnavailable, error.to_string()));
+            let is_done = report.is_none();
+            (report.unwrap_or(Report::new("saved", None, Severity::Info)), None, is_done)
+        }
+    };
+    if is_done {
+        services.metrics.record(&report, &Line { contact_id, ..line });
+    } else {
+        // Nothing is lost: it is delivered again, and after the last time an alarm tells of it.
+        let report = Report { outcome: "queued", severity: Severity::Warn, ..report };
         come_again_after(outbox::wait_after(receives), message, services, deadline).await;
+        services.metrics.record(&report, &Line { contact_id, ..line });
     }
-    services.metrics.record(&report, &Line { contact_id: summary.contact_id, ..line });
-    is_delivered
+    is_done
+}
+
+/// Writes the tombstones of a save that was at `since`, if the cache may still hold what they invalidate.
+async fn bury(ids: &[String], since: Timestamp, services: &Services, deadline: Instant) -> Result<(), aws::Error> {
+    match &services.cache {
+        Some(cache) if cache.may_have_kept_before(since) => cache.bury(ids, deadline).await,
+        _ => Ok(()),
+    }
 }
 
 /// The deadlines of one message in a batch that ends at `deadline`.

@@ -8,11 +8,12 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::api::Api;
-use crate::aws::{Access, Clients};
+use crate::aws::{Access, Clients, Table};
 use crate::cache::Cache;
 use crate::config::{Config, KeySource};
 use crate::https::Https;
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::sticky_calls::{Client, Guard};
@@ -31,6 +32,9 @@ pub struct Services {
     pub outbox: Option<Outbox>,
     /// Where the API's answers are kept, if they are.
     pub cache: Option<Cache>,
+    /// What is known of calls that are over, if there is a table for it.
+    pub ledger: Option<Ledger>,
+    table: Option<Table>,
     /// What is counted of each invocation.
     pub metrics: Arc<Metrics>,
 }
@@ -43,11 +47,11 @@ impl Services {
         let aws = config.aws.as_ref().zip(https.as_ref()).and_then(|(access, https)| aws(access, https));
         let api = https.as_ref().and_then(|https| api(&config, https, aws.as_ref(), &metrics));
         let outbox = config.outbox_queue_url.as_ref().zip(aws.as_ref()).map(|(url, aws)| Outbox::new(aws.queue(url)));
-        let cache = config.cache.as_ref().zip(aws.as_ref()).map(|(cache, aws)| {
-            let ttl = SignedDuration::try_from(cache.ttl).unwrap_or(SignedDuration::MAX);
-            Cache::new(aws.table(&cache.table), ttl)
-        });
-        Self { config, api, outbox, cache, metrics }
+        let table = config.table.as_ref().zip(aws.as_ref()).map(|(name, aws)| aws.table(name));
+        let ttl = SignedDuration::try_from(config.cache_ttl).unwrap_or(SignedDuration::MAX);
+        let cache = table.clone().filter(|_| !ttl.is_zero()).map(|table| Cache::new(table, ttl));
+        let ledger = table.clone().map(Ledger::new);
+        Self { config, api, outbox, cache, ledger, table, metrics }
     }
 
     /// Reads the API's key and opens the connections that the first call will use, side by side and bounded; what fails
@@ -65,8 +69,8 @@ impl Services {
             }
         };
         let table = async {
-            if let Some(cache) = &self.cache {
-                cache.open_first_connection(deadline).await;
+            if let Some(table) = &self.table {
+                table.open_first_connection(deadline).await;
             }
         };
         join3(key, connection, table).await;

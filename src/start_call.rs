@@ -20,15 +20,12 @@ use crate::sticky_calls::{
 };
 use crate::summary;
 
-/// How these contacts came to be: they continue another one, or we placed the call ourselves.
-const NOT_INBOUND: [&str; 7] =
-    ["TRANSFER", "QUEUE_TRANSFER", "CALLBACK", "MONITOR", "OUTBOUND", "EXTERNAL_OUTBOUND", "AGENT_REPLY"];
-
 /// Identifies the caller; `now` is the time of the call.
 ///
 /// It always has an answer, by `deadline`: the same attributes on every path.
 pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instant, now: Timestamp) -> Answer {
     let config = &services.config;
+    identity::check_opt_out(contact, &services.metrics);
     let request = match request(contact, config) {
         Ok(request) => request,
         Err(reason) => return fallback(Some(contact), config, reason, now),
@@ -58,7 +55,7 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     answer
 }
 
-/// The cache, and what one caller may still spend on it: [`budget::CACHE`] for looking and keeping together.
+/// The cache, and what one caller may still spend on it: [`budget::TABLE`] for looking and keeping together.
 struct CacheShare<'a> {
     cache: Option<&'a Cache>,
     metrics: &'a Metrics,
@@ -67,7 +64,7 @@ struct CacheShare<'a> {
 
 impl<'a> CacheShare<'a> {
     fn new(services: &'a Services) -> Self {
-        Self { cache: services.cache.as_ref(), metrics: &services.metrics, left: budget::CACHE }
+        Self { cache: services.cache.as_ref(), metrics: &services.metrics, left: budget::TABLE }
     }
 
     /// The kept answer to this question. Where the cache does not answer, the API shall be asked.
@@ -77,8 +74,8 @@ impl<'a> CacheShare<'a> {
         let found = cache.find(request, key, deadline.min(began + self.left)).await;
         self.left = self.left.saturating_sub(began.elapsed());
         found.unwrap_or_else(|error| {
-            self.metrics.count_fault(Fault::CacheRead);
-            tracing::warn!(fault = Fault::CacheRead.name(), detail = %error, "the cache could not be read");
+            self.metrics.count_fault(Fault::TableRead);
+            tracing::warn!(fault = Fault::TableRead.name(), detail = %error, "the cache could not be read");
             None
         })
     }
@@ -91,8 +88,8 @@ impl<'a> CacheShare<'a> {
         }
         let deadline = deadline.min(Instant::now() + self.left);
         if let Err(error) = cache.keep(request, started, key, asked, deadline).await {
-            self.metrics.count_fault(Fault::CacheWrite);
-            tracing::warn!(fault = Fault::CacheWrite.name(), detail = %error, "the cache could not be written");
+            self.metrics.count_fault(Fault::TableWrite);
+            tracing::warn!(fault = Fault::TableWrite.name(), detail = %error, "the cache could not be written");
         }
     }
 }
@@ -153,30 +150,22 @@ pub fn request(contact: &Contact<'_>, config: &Config) -> Result<StartRequest, R
         return Err(Reason::OptedOut);
     }
     let call_id = contact.call_id().ok_or(Reason::InvalidEvent)?;
-    if !is_new_call(contact) {
+    if !contact.kind().is_identified() {
         return Err(Reason::NotInbound);
     }
     if identity::is_internal(contact, config) {
         return Err(Reason::InternalNumber);
     }
     let identity_hints = IdentityHints {
-        ani: contact.customer_number().map(|number| number.as_str().to_owned()),
         dnis: contact.system_number().map(|number| number.as_str().to_owned()),
-        external_ids: identity::external_ids(contact, config),
         customer_ref: identity::customer_ref(contact.value("customer_ref")),
+        ..identity::hints(contact, config)
     };
     if !identity_hints.are_usable() {
         return Err(Reason::NoIdentity);
     }
     let line_type = contact.value("line_type").and_then(|word| LineType::parse(&word));
     Ok(StartRequest { call_id, identity_hints, telco: line_type.map(|line_type| Telco { line_type }) })
-}
-
-/// A chat or a task comes by `API` too; a voice contact by `API` is a call that we placed.
-fn is_new_call(contact: &Contact<'_>) -> bool {
-    let method = contact.initiation_method().unwrap_or_default();
-    let placed_by_api = method == "API" && contact.channel().as_deref() == Some("VOICE");
-    !placed_by_api && !NOT_INBOUND.contains(&method.as_str())
 }
 
 /// The configured threshold, unless this flow block has one of its own.
@@ -247,11 +236,11 @@ fn attributes(
 
 /// The last issue and who wrote it. A save without summary and notes left a filler that says nothing.
 fn last_issue(answer: &StartAnswer) -> (String, &'static str) {
-    let text = answer.variables.get("last_issue").map(|text| attribute_text(text)).unwrap_or_default();
+    let text = answer.variables.get(summary::LAST_ISSUE).map(|text| attribute_text(text)).unwrap_or_default();
     if text.is_empty() || text.trim() == summary::FILLER {
         return (String::new(), "");
     }
-    let source = match answer.variables.get("last_issue_source").map(String::as_str) {
+    let source = match answer.variables.get(summary::LAST_ISSUE_SOURCE).map(String::as_str) {
         Some(summary::CALL_SUMMARY) => summary::CALL_SUMMARY,
         Some(summary::AGENT_NOTES) => summary::AGENT_NOTES,
         _ => "",

@@ -1,8 +1,13 @@
 //! What a call leaves for the next one, and the words by which a save and the next start agree on it.
 
-use crate::sticky_calls::EndRequest;
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
 
-/// What is saved as the last issue where nobody wrote anything; read back it says nothing.
+use crate::card_numbers;
+use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus, MAX_CALL_ID_CHARS};
+
+/// What the integration guide's own functions save where nobody wrote anything. It is never sent; read back, it is nothing.
 pub const FILLER: &str = "Customer called for support";
 
 /// The value that holds the summary, and the source of a last issue taken from it.
@@ -11,16 +16,52 @@ pub const CALL_SUMMARY: &str = "call_summary";
 /// The value that holds the agent's notes, and the source of a last issue taken from them.
 pub const AGENT_NOTES: &str = "agent_notes";
 
-/// The variable that says who wrote the last issue; it is there where somebody did.
+/// The value that holds what became of the caller's intent.
+pub const INTENT_STATUS: &str = "intent_status";
+
+/// The variables that only the newest call's words may set.
+pub const LAST_ISSUE: &str = "last_issue";
+/// Who wrote the last issue; it is there if somebody did.
 pub const LAST_ISSUE_SOURCE: &str = "last_issue_source";
+/// The agent's notes.
+pub const RESOLUTION: &str = "resolution";
+/// When the call was.
+pub const CALL_DATE: &str = "call_date";
+
+/// What words of an older call are saved as, once a newer one has said something.
+const EARLIER_ISSUE: &str = "earlier_issue";
+const EARLIER_ISSUE_DATE: &str = "earlier_issue_date";
 
 /// What the API shall be told of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// The contact's id, for the log.
     pub contact_id: Option<String>,
-    /// What the API is told.
+    /// What the API is told, as the end of the call.
     pub request: EndRequest,
+    /// By what the customer may be recognised beside a `customer_ref`.
+    pub hints: IdentityHints,
+    /// The id of the words in it: a summary, notes, or a status that somebody decided.
+    pub words: Option<WordsId>,
+    /// When the call started: of two calls' words, those of the newer one are the last issue.
+    pub started: Timestamp,
+    /// When this came, to the millisecond: of one call's words, the later ones are.
+    pub came: Timestamp,
+}
+
+/// What is known of the newest call in which somebody wrote something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// Its `call_id`.
+    pub call_id: String,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// When its latest words came, in milliseconds since 1970.
+    pub came_ms: i64,
+    /// What the customer wanted.
+    pub intent: String,
+    /// What became of it.
+    pub intent_status: IntentStatus,
 }
 
 impl Summary {
@@ -28,4 +69,107 @@ impl Summary {
     pub fn holds_text(&self) -> bool {
         self.request.variables.contains_key(LAST_ISSUE_SOURCE)
     }
+
+    /// The call's id and the words' id: what a flow stores as the mark of words that are safe, and the `call_id` of the
+    /// standalone end that carries them. `None` without words.
+    pub fn saved_words(&self) -> Option<String> {
+        Some(self.words.as_ref()?.with_call_id(&self.request.call_id))
+    }
+
+    /// The same summary as a standalone end, which the API's documentation has for saves from a back end and which it takes
+    /// beside the call's own end. `None` without words: then there is nothing that the call's own end did not say.
+    pub fn standalone(&self, request: &EndRequest) -> Option<EndRequest> {
+        let words = self.words.as_ref()?;
+        let long = words.with_call_id(&request.call_id);
+        let call_id = match long.chars().count() > MAX_CALL_ID_CHARS {
+            true => words.with_call_id(&sha256(request.call_id.as_bytes())),
+            false => long,
+        };
+        let hints = IdentityHints { customer_ref: request.customer_ref.clone(), ..self.hints.clone() };
+        Some(EndRequest { call_id, customer_ref: None, identity_hints: Some(hints), ..request.clone() })
+    }
+
+    /// What is to be known of its call, if it turns out to be the newest one.
+    pub fn as_newest(&self) -> Newest {
+        Newest {
+            call_id: self.request.call_id.clone(),
+            started_ms: self.started.as_millisecond(),
+            came_ms: self.came.as_millisecond(),
+            intent: self.request.intent.clone(),
+            intent_status: self.request.intent_status,
+        }
+    }
+
+    /// Whether `newest` comes after this: another call that started later, or later words of the same one.
+    pub fn is_older_than(&self, newest: &Newest) -> bool {
+        match newest.call_id == self.request.call_id {
+            true => newest.came_ms > self.came.as_millisecond(),
+            false => newest.started_ms > self.started.as_millisecond(),
+        }
+    }
+
+    /// What the API is told if something newer is known: the text as the earlier issue, and nothing that would replace what
+    /// the newer one left.
+    pub fn beside(&self, newest: &Newest) -> EndRequest {
+        let mut request = self.request.clone();
+        let [last_issue, source, resolution, call_date] =
+            [LAST_ISSUE, LAST_ISSUE_SOURCE, RESOLUTION, CALL_DATE].map(|name| request.variables.remove(name));
+        let notes = resolution.filter(|_| source.as_deref() == Some(CALL_SUMMARY));
+        let text = last_issue.map(|text| notes.map(|notes| format!("{text} / {notes}")).unwrap_or(text));
+        if let Some(text) = text {
+            request.variables.insert(EARLIER_ISSUE.to_owned(), text);
+            request.variables.extend(call_date.map(|date| (EARLIER_ISSUE_DATE.to_owned(), date)));
+        }
+        if newest.intent == request.intent {
+            request.intent_status = newest.intent_status;
+        }
+        request
+    }
+}
+
+/// Identifies what somebody wrote or decided: the same words have the same id wherever they are read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordsId(String);
+
+impl WordsId {
+    /// The id of these words, as they were given.
+    pub fn new(summary: Option<&str>, notes: Option<&str>, status: Option<&str>) -> Self {
+        let mut all = String::new();
+        for (name, text) in [(CALL_SUMMARY, summary), (AGENT_NOTES, notes), (INTENT_STATUS, status)] {
+            let text = card_numbers::mask(text.unwrap_or_default().trim());
+            all += &format!("{name} {} {text}", text.len());
+        }
+        let mut hash = sha256(all.as_bytes());
+        hash.truncate(16);
+        Self(hash)
+    }
+
+    fn with_call_id(&self, call_id: &str) -> String {
+        format!("{call_id}.{}", self.0)
+    }
+}
+
+/// The mark on a contact that says which words are safe: `sticky_calls_saved`.
+pub struct Mark<'a> {
+    call_id: &'a str,
+    words: &'a str,
+}
+
+impl<'a> Mark<'a> {
+    /// Reads the mark, or `None` if it is none.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (call_id, words) = text.trim().rsplit_once('.')?;
+        Some(Self { call_id, words })
+    }
+
+    /// Whether it is about these words of this call. Attributes are copied to related contacts, the mark with the words in
+    /// them; words that a block was `given` were not.
+    pub fn stops(&self, words: &WordsId, call_id: &str, given: bool) -> bool {
+        self.words == words.0 && (!given || self.call_id == call_id)
+    }
+}
+
+/// A SHA-256 in hex digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }

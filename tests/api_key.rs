@@ -89,7 +89,7 @@ async fn a_read_that_no_caller_can_wait_for_brings_the_key_to_a_later_one() {
 async fn a_start_at_which_everything_hangs_is_over_before_connect_gives_the_call_up() {
     let aws = Aws::down(AwsFault::Hang).await;
     let began = Instant::now();
-    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET, ("STICKY_CALLS_CACHE_TABLE", "cache")]).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET, ("STICKY_CALLS_TABLE", "cache")]).await;
     assert_eq!(stack.invoke(&call(1)).await["lookup_reason"], "timeout");
     // Connect's block waits that long when its author changed nothing; a machine however slow needs less for this.
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());

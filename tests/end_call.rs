@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 use stand_ins::events::{event, with_attribute, with_contact, with_parameter};
-use stand_ins::log::lines;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
 
@@ -52,17 +51,19 @@ async fn a_disconnect_flow_saves_under_the_id_of_the_call() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     let answer = stack.invoke(&event("disconnect_flow")).await;
     let id = "4a573372-1f28-4e26-b97b-000000000004";
-    assert_eq!(answer, json!({"success": "true", "save_status": "saved", "error": "", "call_id": id}));
+    let expected = json!({"success": "true", "save_status": "saved", "error": "", "call_id": id, "saved_words": answer["saved_words"]});
+    assert_eq!(answer, expected);
+    let (call_id, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
+    assert_eq!((call_id, words.len()), (id, 16));
     assert_eq!(stack.api.received()[0].path, "/v1/calls/end");
     assert_eq!(stack.only_request()["call_id"], id);
     assert_eq!(stack.api.customers()[0].open_intents, [("billing_issue".to_owned(), 3)]);
 }
 
 #[tokio::test]
-async fn a_call_in_which_nobody_wrote_anything_leaves_the_filler() {
+async fn a_call_in_which_nobody_wrote_anything_leaves_no_issue() {
     let request = request_for(&save(&[("call_date", json!("2026-02-01"))])).await;
-    let expected = json!({"last_issue": "Customer called for support", "call_date": "2026-02-01"});
-    assert_eq!(request["variables"], expected);
+    assert_eq!(request["variables"], json!({"call_date": "2026-02-01"}));
     assert_eq!(request["intent"], "general_inquiry");
     assert_eq!(request["intent_status"], "resolved");
 }
@@ -108,6 +109,7 @@ async fn what_identify_returned_can_be_written_back_but_not_over_the_calls_own_v
     let event = save(&[
         ("var_tier", json!("gold")),
         ("var_age", json!(42)),
+        ("var_shoe_size", json!("not configured")),
         ("var_last_issue", json!("old")),
         ("var_last_issue_source", json!("old")),
         ("var_resolution", json!("old")),
@@ -117,10 +119,13 @@ async fn what_identify_returned_can_be_written_back_but_not_over_the_calls_own_v
         ("call_date", json!("today")),
     ]);
     let event = with_attribute(with_attribute(event, "var_tier", "silver"), "var_plan", "basic");
+    let names = ("STICKY_CALLS_VARIABLES", "tier,age,plan,blank,last_issue,last_issue_source,resolution,call_date");
+    let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_ACTION", "save"), names]).await;
+    stack.invoke(&event).await;
     let expected = json!({
         "last_issue": "new", "last_issue_source": "call_summary", "call_date": "today", "tier": "gold", "age": "42", "plan": "basic",
     });
-    assert_eq!(request_for(&event).await["variables"], expected);
+    assert_eq!(stack.only_request()["variables"], expected);
 }
 
 #[tokio::test]
@@ -128,13 +133,13 @@ async fn card_numbers_are_taken_out_of_summary_notes_and_variables() {
     let request = request_for(&save(&[
         ("call_summary", json!("pays with 4111-1111-1111-1111")),
         ("agent_notes", json!("card 378282246310005 exp 12/27")),
-        ("var_card", json!(4_111_111_111_111_111_u64)),
+        ("var_name", json!(4_111_111_111_111_111_u64)),
         ("call_date", json!("2026-02-07T10:30:00.000Z")),
     ]))
     .await;
     let expected = json!({
         "last_issue": "pays with [card number]", "last_issue_source": "call_summary",
-        "resolution": "card [card number] exp 12/27", "card": "[card number]", "call_date": "2026-02-07T10:30:00.000Z",
+        "resolution": "card [card number] exp 12/27", "name": "[card number]", "call_date": "2026-02-07T10:30:00.000Z",
     });
     assert_eq!(request["variables"], expected);
 }
@@ -157,16 +162,10 @@ async fn nobody_to_save_for_is_skipped() {
     let mut stack = stack().await;
     let answer = stack.invoke(&event("anonymous_caller")).await;
     let id = "4a573372-1f28-4e26-b97b-000000000006";
-    assert_eq!(answer, json!({"success": "false", "save_status": "skipped", "error": "no_identity", "call_id": id}));
+    let expected =
+        json!({"success": "false", "save_status": "skipped", "error": "no_identity", "call_id": id, "saved_words": ""});
+    assert_eq!(answer, expected);
     assert_eq!(stack.api.received().len(), 0);
-}
-
-#[tokio::test]
-async fn what_was_said_on_a_number_of_ours_is_saved_all_the_same() {
-    let ours = [("STICKY_CALLS_ACTION", "save"), ("STICKY_CALLS_INTERNAL_NUMBERS", "+12025550*")];
-    let mut stack = Stack::start(BOOTSTRAP, &ours).await;
-    assert_eq!(stack.invoke(&event("new_caller")).await["save_status"], "saved");
-    assert_eq!(stack.only_request()["identity_hints"], json!({"ani": "+12025550142"}));
 }
 
 #[tokio::test]
@@ -182,36 +181,72 @@ async fn nothing_is_saved_of_who_opted_out() {
 async fn an_event_without_a_call_id_fails_by_name() {
     let event = with_contact(with_contact(save(&[]), "/InitialContactId", ""), "/ContactId", Value::Null);
     let mut stack = stack().await;
-    let expected = json!({"success": "false", "save_status": "failed", "error": "invalid_event", "call_id": ""});
+    let expected = json!({"success": "false", "save_status": "failed", "error": "invalid_event", "call_id": "", "saved_words": ""});
     assert_eq!(stack.invoke(&event).await, expected);
     assert_eq!(stack.invoke(&json!(null)).await, expected);
     assert_eq!(stack.api.received().len(), 0);
 }
 
 #[tokio::test]
-async fn a_call_that_was_saved_before_is_saved_and_logged_louder_where_it_held_text() {
+async fn words_that_come_after_the_end_of_the_call_are_saved_as_an_end_of_their_own() {
+    let mut stack = stack().await;
+    let id = "4a573372-1f28-4e26-b97b-000000000002";
+    let first = stack.invoke(&save(&[("agent_notes", json!("Asked for a copy"))])).await;
+    let second = stack.invoke(&save(&[("agent_notes", json!("Sent a copy"))])).await;
+    for answer in [&first, &second] {
+        assert_eq!(
+            (&answer["save_status"], &answer["error"], &answer["call_id"]),
+            (&json!("saved"), &json!(""), &json!(id))
+        );
+    }
+    let ends = stack.api.ended();
+    assert_eq!((&ends[0]["call_id"], &ends[1]["call_id"]), (&json!(id), &second["saved_words"]));
+    assert_eq!((ends[1].get("customer_ref"), &ends[1]["identity_hints"]["customer_ref"]), (None, &json!(JANE)));
+    assert_eq!(ends[1]["identity_hints"]["ani"], "+12025550101");
+    // The API has these very words: that much a standalone end says.
+    let repeated = stack.invoke(&save(&[("agent_notes", json!("Sent a copy"))])).await;
+    assert_eq!((&repeated["save_status"], &repeated["error"]), (&json!("saved"), &json!("conflict")));
+    assert_eq!((repeated["saved_words"].clone(), stack.api.ended().len()), (second["saved_words"].clone(), 2));
+}
+
+#[tokio::test]
+async fn the_end_of_a_call_without_words_is_told_once() {
     let mut stack = stack().await;
     stack.invoke(&save(&[])).await;
     let repeated = stack.invoke(&save(&[])).await;
     let id = "4a573372-1f28-4e26-b97b-000000000002";
-    assert_eq!(repeated, json!({"success": "true", "save_status": "saved", "error": "conflict", "call_id": id}));
-    stack.invoke(&save(&[("agent_notes", json!("too late"))])).await;
-    stack.invoke(&save(&[("call_summary", json!("too late"))])).await;
-    stack.api.fail_next(Fault::status(400));
-    stack.invoke(&save(&[])).await;
-    let log = stack.function.stop().await;
-    let levels: Vec<Value> = lines(&log, "answered").iter().map(|line| line["level"].clone()).collect();
-    assert_eq!(levels, ["INFO", "INFO", "WARN", "WARN", "ERROR"]);
+    let expected =
+        json!({"success": "true", "save_status": "saved", "error": "conflict", "call_id": id, "saved_words": ""});
+    assert_eq!((repeated, stack.api.ended().len()), (expected, 1));
 }
 
 #[tokio::test]
-async fn a_save_that_the_api_took_before_the_connection_broke_counts_once() {
+async fn a_call_id_too_long_for_words_of_their_own_is_replaced_by_its_hash() {
+    let mut stack = stack().await;
+    let long = "7".repeat(128);
+    for text in ["one", "two"] {
+        let event = save(&[("call_id", json!(long)), ("call_summary", json!(text))]);
+        let answer = stack.invoke(&event).await;
+        assert!(answer["saved_words"].as_str().unwrap().starts_with(&format!("{long}.")), "{answer}");
+    }
+    let (hash, words) = stack.api.ended()[1]["call_id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+        .split_once('.')
+        .map(|(hash, words)| (hash.len(), words.len()))
+        .unwrap();
+    assert_eq!((hash, words), (64, 16));
+}
+
+#[tokio::test]
+async fn words_that_the_api_took_before_the_connection_broke_are_taken_twice_at_most() {
     let mut stack = stack().await;
     stack.api.fail_next(Fault::TakenThenReset);
-    let answer = stack.invoke(&save(&[("call_summary", json!("once"))])).await;
-    assert_eq!(answer["save_status"], "saved");
-    assert_eq!(answer["error"], "conflict");
-    assert_eq!(stack.api.customers()[0].variables["last_issue"], "once");
+    for _ in 0..3 {
+        assert_eq!(stack.invoke(&save(&[("call_summary", json!("once"))])).await["save_status"], "saved");
+    }
+    assert_eq!((stack.api.ended().len(), &stack.api.customers()[0].variables["last_issue"]), (2, &"once".to_owned()));
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ async fn a_save_with_little_time_whose_outbox_hangs_still_has_some_for_the_api()
 #[tokio::test]
 async fn a_save_with_everything_hanging_while_the_api_counts_as_down_stays_inside_the_budget() {
     let aws = Aws::down(AwsFault::Hang).await;
-    let variables = [NO_QUEUE, ("STICKY_CALLS_CACHE_TABLE", "cache"), BUDGET];
+    let variables = [NO_QUEUE, ("STICKY_CALLS_TABLE", "cache"), BUDGET];
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
     three_callers_meet(&mut stack, Fault::Hang).await;
     // Else the budget would have ended it, with `timeout`.
@@ -181,8 +181,7 @@ async fn moto_saves_and_records_go_straight_to_the_outbox_while_the_api_is_down(
     three_callers_meet(&mut stack, Fault::status(503)).await;
     let asked = stack.api.received().len();
     let answer = stack.invoke(&end_of_call(1)).await;
-    let expected = json!({"success": "true", "save_status": "queued", "error": "circuit_open", "call_id": "call 1"});
-    assert_eq!(answer, expected);
+    assert_eq!((&answer["save_status"], &answer["error"]), (&json!("queued"), &json!("circuit_open")));
     let mut janes = record();
     janes["Attributes"]["customer_ref"] = json!(JANE);
     assert_eq!(stack.invoke(&stream(&[janes])).await, json!({"batchItemFailures": []}));

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
-const SAVE_KEYS: [&str; 4] = ["call_id", "error", "save_status", "success"];
+const SAVE_KEYS: [&str; 5] = ["call_id", "error", "save_status", "saved_words", "success"];
 
 /// A function of its own with its keys, invoked for every case on a runtime of its own.
 struct Subject {
@@ -181,6 +181,6 @@ fn any_bytes_from_the_api_give_the_flow_the_keys_of_the_handler() {
 }
 
 #[test]
-fn a_save_answers_with_four_attributes() {
+fn a_save_answers_with_five_attributes() {
     assert_eq!(Subject::start("end_call").keys, SAVE_KEYS);
 }

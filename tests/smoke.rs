@@ -242,7 +242,7 @@ async fn moto_a_cache_does_not_hide_from_the_next_run_that_the_key_was_revoked()
     let table = aws.create_table().await;
     let of_aws = aws.variables();
     let mut variables: Vec<_> = of_aws.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    variables.push(("STICKY_CALLS_CACHE_TABLE", &table));
+    variables.push(("STICKY_CALLS_TABLE", &table));
     let identify = function("identify", &api, &variables).await;
     // A save would make void what the cache holds.
     let save = Code::Fails(json!({"errorType": "Runtime.ExitError", "errorMessage": "exit status 1"}));

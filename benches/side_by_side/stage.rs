@@ -70,7 +70,7 @@ impl Stage {
         for (name, value) in [
             ("AWS_ENDPOINT_URL", aws_tls.url()),
             ("STICKY_CALLS_OUTBOX_QUEUE_URL", queue),
-            ("STICKY_CALLS_CACHE_TABLE", table),
+            ("STICKY_CALLS_TABLE", table),
             ("STICKY_CALLS_API_KEY_SECRET_ARN", secret),
             ("STICKY_CALLS_API_KEY", String::new()),
         ] {

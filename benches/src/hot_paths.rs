@@ -82,18 +82,18 @@ fn map(answer: String, config: Config) -> HotPath {
 /// From the contact of a call that ends to the body that the API is sent: a summary of `text_bytes`, with numbers of which
 /// some are cards' and masked.
 pub fn end_request(text_bytes: usize) -> HotPath {
-    end(with_parameter(event("save"), "call_summary", text(text_bytes)))
+    end(with_parameter(event("save"), "call_summary", text(text_bytes)), config(&[]))
 }
 
 /// The same with as many `variables` to write back.
 pub fn end_variables(variables: usize) -> HotPath {
+    let names: Vec<_> = (0..variables).map(|number| format!("v{number}")).collect();
     let event =
-        (0..variables).fold(event("save"), |event, number| with_attribute(event, &format!("var_v{number}"), text(100)));
-    end(event)
+        names.iter().fold(event("save"), |event, name| with_attribute(event, &format!("var_{name}"), text(100)));
+    end(event, config(&[("STICKY_CALLS_VARIABLES", &names.join(","))]))
 }
 
-fn end(event: Value) -> HotPath {
-    let config = config(&[]);
+fn end(event: Value, config: Config) -> HotPath {
     let event = event.to_string().leak();
     let contact = Contact::from_flow_event(event).expect("a flow event");
     Box::new(move || {
@@ -148,7 +148,10 @@ pub fn skipped_call(attribute_bytes: usize) -> HotPath {
 /// A whole batch of as many contact `records`, all of which a flow has saved before: each is decoded and read, none sent.
 pub fn saved_records(records: usize) -> HotPath {
     let mut record = record();
-    record["Attributes"]["sticky_calls_saved"] = "true".into();
+    let text = record.to_string();
+    let read = ContactRecord::parse(&text).expect("a record");
+    let summary = end_call::summary(read.contact(), &config(&[]), Source::Record(&read), now()).expect("a summary");
+    record["Attributes"]["sticky_calls_saved"] = summary.saved_words().expect("words").into();
     invocation(stream(&vec![record; records]))
 }
 
@@ -168,7 +171,7 @@ fn invocation(event: Value) -> HotPath {
 /// What a process does before its first call: the settings, and the clients of all that can be configured. Nothing is sent.
 pub fn build_services() -> HotPath {
     let all = [
-        ("STICKY_CALLS_CACHE_TABLE", "cache"),
+        ("STICKY_CALLS_TABLE", "cache"),
         ("STICKY_CALLS_OUTBOX_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/123456789012/outbox"),
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "id"),

@@ -70,7 +70,7 @@ pub(crate) fn about(reason: Reason) -> Advice {
             "a bug in the function was caught",
             "Roll back to the version before, and report what the function's log says.",
         ),
-        Reason::NoIdentity | Reason::NotInbound | Reason::OptedOut | Reason::InvalidEvent => (
+        Reason::NoIdentity | Reason::NotInbound | Reason::OptedOut | Reason::Simulated | Reason::InvalidEvent => (
             "the function does not take the sample event for a call",
             "Run the smoke command of the version that is deployed. Where it is the same, roll back and report it.",
         ),

@@ -18,4 +18,4 @@ pub use access::{Access, Clients};
 pub use error::Error;
 pub use queue::{MAX_DELAY, MAX_VISIBILITY, Queue};
 pub use secret::Secret;
-pub use table::{Row, Table};
+pub use table::{Condition, Row, Table};

@@ -1,6 +1,6 @@
 //! One DynamoDB table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
@@ -10,11 +10,8 @@ use tokio::time::Instant;
 use super::Error;
 use super::request::finish;
 
-/// The attributes of an item. The template names the first as the table's key, and the last as its time to live.
+/// The attributes that the template names: the table's key, and its time to live.
 const ID: &str = "id";
-const AT: &str = "at_ms";
-const CUSTOMER_REF: &str = "customer_ref";
-const ANSWER: &str = "answer";
 const EXPIRES_AT: &str = "expires_at";
 
 /// The most items that one request writes.
@@ -25,17 +22,55 @@ const MOST_WRITTEN_AT_ONCE: usize = 25;
 pub struct Row {
     /// The table's key.
     pub id: String,
-    /// What it is about happened then, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// The customer whom it is about.
-    pub customer_ref: Option<String>,
-    /// A stored answer, as JSON.
-    pub answer: Option<String>,
     /// When DynamoDB may delete it, in seconds since 1970. It does so late, up to days.
     pub expires_at: i64,
+    /// Its texts, by name.
+    pub texts: BTreeMap<String, String>,
+    /// Its whole numbers, by name.
+    pub numbers: BTreeMap<String, i64>,
+}
+
+/// When a row may be put in another one's place, in DynamoDB's [condition
+/// expressions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html).
+#[derive(Clone, Copy, Debug)]
+pub struct Condition {
+    /// The expression. `:name` stands for what the new row has under `name`.
+    pub expression: &'static str,
+    /// The names that stand in it so.
+    pub names: &'static [&'static str],
+}
+
+impl Row {
+    /// A row of this id that has nothing yet.
+    pub fn new(id: String, expires_at: i64) -> Self {
+        Self { id, expires_at, ..Self::default() }
+    }
+
+    /// The same with this text.
+    pub fn with_text(mut self, name: &str, text: impl Into<String>) -> Self {
+        self.texts.insert(name.to_owned(), text.into());
+        self
+    }
+
+    /// The same with this number.
+    pub fn with_number(mut self, name: &str, number: i64) -> Self {
+        self.numbers.insert(name.to_owned(), number);
+        self
+    }
+
+    /// The text of this name.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
+    }
+
+    /// The number of this name.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.numbers.get(name).copied()
+    }
 }
 
 /// A table with a string key and a time to live.
+#[derive(Clone)]
 pub struct Table {
     client: Client,
     name: String,
@@ -44,6 +79,13 @@ pub struct Table {
 impl Table {
     pub(super) fn new(shared: &SdkConfig, name: &str) -> Self {
         Self { client: Client::new(shared), name: name.to_owned() }
+    }
+
+    /// Opens the connection to the table ahead of the first call, before `deadline`; a failure is the first call's to
+    /// handle.
+    pub async fn open_first_connection(&self, deadline: Instant) {
+        // An id that is never written.
+        let _ = self.read(&["connect".to_owned()], deadline).await;
     }
 
     /// Reads the rows of these ids that there are, in no order, each as it was last written; at most 100 at once.
@@ -87,33 +129,52 @@ impl Table {
         }
         Ok(())
     }
+
+    /// Writes a row in place of the one of the same id, if `condition` holds for that one.
+    ///
+    /// # Errors
+    ///
+    /// If DynamoDB does not say before `deadline` that it has the row, or that the condition does not hold.
+    pub async fn write_if(&self, row: &Row, condition: Condition, deadline: Instant) -> Result<(), Error> {
+        let item = item(row);
+        let values = condition.names.iter().filter_map(|name| Some((format!(":{name}"), item.get(*name)?.clone())));
+        let values = values.collect();
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression(condition.expression)
+            .set_expression_attribute_values(Some(values));
+        match finish(request.send(), deadline).await {
+            Ok(_) => Ok(()),
+            Err(Error::Refused { code }) if code == "ConditionalCheckFailedException" => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn item(row: &Row) -> HashMap<String, AttributeValue> {
-    let number = |number: i64| Some(AttributeValue::N(number.to_string()));
-    let text = |text: &String| AttributeValue::S(text.clone());
-    [
-        (ID, Some(text(&row.id))),
-        (AT, number(row.at_ms)),
-        (CUSTOMER_REF, row.customer_ref.as_ref().map(text)),
-        (ANSWER, row.answer.as_ref().map(text)),
-        (EXPIRES_AT, number(row.expires_at)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-    .collect()
+    let texts = row.texts.iter().map(|(name, text)| (name.clone(), AttributeValue::S(text.clone())));
+    let numbers = row.numbers.iter().map(|(name, number)| (name.clone(), AttributeValue::N(number.to_string())));
+    let own = [
+        (ID.to_owned(), AttributeValue::S(row.id.clone())),
+        (EXPIRES_AT.to_owned(), AttributeValue::N(row.expires_at.to_string())),
+    ];
+    texts.chain(numbers).chain(own).collect()
 }
 
-/// An item as a row, or `None` where it is none of ours.
+/// An item as a row, or `None` if it is none of ours.
 fn row(item: &HashMap<String, AttributeValue>) -> Option<Row> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    let number = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
+    let number = |value: &AttributeValue| value.as_n().ok()?.parse().ok();
+    let others = || item.iter().filter(|(name, _)| ![ID, EXPIRES_AT].contains(&name.as_str()));
+    let texts = others().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
+    let numbers = others().filter_map(|(name, value)| Some((name.clone(), number(value)?)));
     Some(Row {
-        id: text(ID)?,
-        at_ms: number(AT)?,
-        customer_ref: text(CUSTOMER_REF),
-        answer: text(ANSWER),
-        expires_at: number(EXPIRES_AT)?,
+        id: item.get(ID)?.as_s().ok()?.clone(),
+        expires_at: number(item.get(EXPIRES_AT)?)?,
+        texts: texts.collect(),
+        numbers: numbers.collect(),
     })
 }
 
@@ -123,16 +184,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let answer = Row {
-            id: "answer:1".to_owned(),
-            at_ms: 1_770_460_200_000,
-            customer_ref: Some("cust_1".to_owned()),
-            answer: Some("{}".to_owned()),
-            expires_at: 1_770_460_500,
-        };
-        let mark = Row { customer_ref: None, answer: None, ..answer.clone() };
-        assert_eq!(row(&item(&answer)), Some(answer));
-        assert_eq!(row(&item(&mark)), Some(mark));
+        let written = Row::new("answer:1".to_owned(), 1_770_460_500)
+            .with_text("customer_ref", "cust_1")
+            .with_number("at_ms", 1_770_460_200_000);
+        assert_eq!(row(&item(&written)), Some(written));
     }
 
     #[test]
@@ -140,8 +195,7 @@ mod tests {
         assert_eq!(row(&HashMap::new()), None);
         let odd = HashMap::from([
             (ID.to_owned(), AttributeValue::S("x".to_owned())),
-            (AT.to_owned(), AttributeValue::S("yesterday".to_owned())),
-            (EXPIRES_AT.to_owned(), AttributeValue::N("1".to_owned())),
+            (EXPIRES_AT.to_owned(), AttributeValue::S("yesterday".to_owned())),
         ]);
         assert_eq!(row(&odd), None);
     }

@@ -68,12 +68,29 @@ pub enum AwsFault {
     AnswerAfter(Duration, Value),
     /// It is carried out, and never answered.
     TakenThenHang,
+    /// Every second one is refused, and the others are carried out.
+    EverySecondRefused,
 }
 
 #[derive(Default)]
 struct State {
     faults: HashMap<Service, AwsFault>,
     received: Vec<(Service, String, Value)>,
+    messages: Vec<Value>,
+    /// How many requests met [`AwsFault::EverySecondRefused`].
+    counted: usize,
+}
+
+impl State {
+    /// What is wrong with a request that has come.
+    fn fault(&mut self, service: Service) -> Option<AwsFault> {
+        let fault = self.faults.get(&service).cloned()?;
+        if !matches!(fault, AwsFault::EverySecondRefused) {
+            return Some(fault);
+        }
+        self.counted += 1;
+        self.counted.is_multiple_of(2).then_some(AwsFault::Refused("OverLimit"))
+    }
 }
 
 /// The stand-in.
@@ -102,6 +119,13 @@ impl Aws {
         for service in [Service::Sqs, Service::DynamoDb, Service::SecretsManager] {
             aws.fail(service, Some(fault.clone()));
         }
+        aws
+    }
+
+    /// Starts with nothing behind it: a queue takes every message, and every other service refuses everything.
+    pub async fn with_a_queue_alone() -> Self {
+        let aws = Self::down(AwsFault::Refused("AccessDeniedException")).await;
+        aws.fail(Service::Sqs, Some(AwsFault::Answer(json!({"MessageId": "m"}))));
         aws
     }
 
@@ -150,6 +174,11 @@ impl Aws {
         let state = lock(&self.state);
         let of_service = state.received.iter().filter(|(asked, ..)| *asked == service);
         of_service.map(|(_, operation, parameters)| (operation.clone(), parameters.clone())).collect()
+    }
+
+    /// What the queues have taken, as it was sent, in its order.
+    pub fn messages(&self) -> Vec<Value> {
+        lock(&self.state).messages.clone()
     }
 
     /// Asks moto directly, past all faults, as an operator or Lambda itself would.
@@ -316,11 +345,17 @@ async fn serve_requests(mut connection: Connection, moto: Option<&str>, state: &
         let target = request.header("x-amz-target").unwrap_or_default().to_owned();
         let service = Service::of(&target).ok_or_else(|| io::Error::other(format!("no service for {target}")))?;
         let operation = target.split_once('.').map(|(_, operation)| operation.to_owned()).unwrap_or_default();
-        let parameters = serde_json::from_slice(&request.body).unwrap_or_default();
+        let parameters: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let fault = {
             let mut state = lock(state);
+            let fault = state.fault(service);
+            let is_refused =
+                matches!(fault, Some(AwsFault::Hang | AwsFault::Reset | AwsFault::Status(_) | AwsFault::Refused(_)));
+            if operation == "SendMessage" && !is_refused {
+                state.messages.push(parameters.clone());
+            }
             state.received.push((service, operation, parameters));
-            state.faults.get(&service).cloned()
+            fault
         };
         match fault {
             Some(AwsFault::Hang) => std::future::pending().await,
@@ -345,7 +380,9 @@ async fn serve_requests(mut connection: Connection, moto: Option<&str>, state: &
                 tokio::time::sleep(delay).await;
                 pass_on(&mut connection, moto.expect("moto"), &request).await?;
             }
-            None => pass_on(&mut connection, moto.expect("moto"), &request).await?,
+            Some(AwsFault::EverySecondRefused) | None => {
+                pass_on(&mut connection, moto.expect("moto"), &request).await?
+            }
         }
     }
     Ok(())

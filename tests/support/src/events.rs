@@ -40,6 +40,39 @@ pub fn with_attribute(mut event: Value, name: &str, value: impl Into<Value>) -> 
     event
 }
 
+/// An event with these parameters beside its own.
+pub fn with_parameters(event: Value, parameters: &[(&str, &str)]) -> Value {
+    parameters.iter().fold(event, |event, (name, value)| with_parameter(event, name, *value))
+}
+
+/// An event or a record with a changed value at a path like `/CustomerEndpoint/Address`.
+pub fn with(mut event: Value, path: &str, value: impl Into<Value>) -> Value {
+    set(&mut event, path, value.into());
+    event
+}
+
+/// A call from this number, at a block without parameters.
+pub fn call(id: &str, number: &str) -> Value {
+    let contact =
+        [("ContactId", id), ("InitialContactId", id), ("PreviousContactId", id), ("CustomerEndpoint/Address", number)];
+    contact.iter().fold(event("new_caller"), |event, (name, value)| with_contact(event, name, *value))
+}
+
+/// The agent's guide to a call: a chat that has no number.
+pub fn guide(id: &str, related_to: &str) -> Value {
+    let contact =
+        [("ContactId", id), ("InitialContactId", id), ("PreviousContactId", id), ("RelatedContactId", related_to)];
+    let guide = contact.iter().fold(event("web_chat"), |event, (name, value)| with_contact(event, name, *value));
+    let guide = with_contact(guide, "Attributes", json!({}));
+    with_contact(guide, "SegmentAttributes", json!({"connect:Subtype": {"ValueString": "connect:Guide"}}))
+}
+
+/// The record of a call from this number that an agent had and the caller ended.
+pub fn record_of(id: &str, number: &str, attributes: Value) -> Value {
+    let record = with(with(record(), "ContactId", id), "CustomerEndpoint/Address", number);
+    with(record, "Attributes", attributes)
+}
+
 /// The contact record of a call of Jane's that an agent wrapped up: the first in `events/contact_records.json`.
 pub fn record() -> Value {
     let data = event("contact_records")["Records"][0]["kinesis"]["data"].take();

@@ -47,6 +47,8 @@ pub enum Fault {
     Endless(Vec<u8>),
     /// The request is carried out, then the connection is reset: the API took it, and nobody hears of it.
     TakenThenReset,
+    /// The answer that the start or end of this other call has got; the request is not carried out.
+    AnswerOf(String),
 }
 
 impl Fault {
@@ -109,6 +111,8 @@ struct State {
     started: HashSet<String>,
     ended: HashSet<String>,
     carried_out: Vec<Value>,
+    /// The last answer of each path to each call that was carried out.
+    answers: BTreeMap<(String, String), Value>,
     refused_call: Option<String>,
     /// The key that is taken in place of [`KEY`].
     key: Option<String>,
@@ -185,6 +189,11 @@ impl StickyCalls {
     /// Orders a fault for one request, after those already ordered.
     pub fn fail_next(&self, fault: Fault) {
         self.lock().faults.push_back(fault);
+    }
+
+    /// Forgets the faults that were ordered for single requests and have met none.
+    pub fn forget_ordered_faults(&self) {
+        self.lock().faults.clear();
     }
 
     /// Orders a fault for every request from now on, or none.
@@ -305,6 +314,10 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 response(status, &headers, &body)
             }
+            Some(Fault::AnswerOf(call_id)) => {
+                let answer = lock(state).answers.get(&(request.path, call_id)).cloned().unwrap_or_default();
+                response(200, &[], answer.to_string().as_bytes())
+            }
             Some(Fault::Hang) => return connection.closed().await,
             Some(Fault::Drip) => return drip(connection).await,
             Some(Fault::Reset | Fault::TakenThenReset) => return reset(connection),
@@ -376,11 +389,15 @@ impl State {
         if self.refused_call.as_deref() == Some(call_id) {
             return refusal(500, "internal");
         }
-        match (request.method.as_str(), request.path.as_str()) {
+        let (status, answer) = match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/v1/calls/start") => self.start(call_id, &body),
             ("POST", "/v1/calls/end") => self.end(call_id, &body),
             _ => refusal(404, "not_found"),
+        };
+        if status == 200 {
+            self.answers.insert((request.path.clone(), call_id.to_owned()), answer.clone());
         }
+        (status, answer)
     }
 
     fn start(&mut self, call_id: &str, body: &Value) -> (u16, Value) {

@@ -1,0 +1,189 @@
+//! The ledger: what the table knows of calls that are over. It decides three things: which words are taken or queued
+//! already, which call of a customer is the newest in which somebody wrote something, and which calls are opted out.
+//!
+//! It is a help and no authority: if the table is slow or down it counts as empty. Then words may be taken twice, and
+//! older ones may come after newer ones; none is lost.
+
+use futures_util::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::aws::{self, Condition, Row, Table};
+use crate::keyed_hash::KeyedHash;
+use crate::sticky_calls::{ApiKey, IntentStatus};
+use crate::summary::{Newest, Summary, sha256};
+
+/// How long a row is kept: longer than the outbox keeps anything.
+const TTL: SignedDuration = SignedDuration::from_hours(15 * 24);
+
+/// What the rows hold.
+const STATE: &str = "words_state";
+const CUSTOMER_REF: &str = "customer_ref";
+const CALL_ID: &str = "call_id";
+const STARTED: &str = "started_ms";
+const CAME: &str = "came_ms";
+const INTENT: &str = "intent";
+const INTENT_STATUS: &str = "intent_status";
+
+/// A newer call's entry stays; one call's entries follow one another as its words come.
+const UNLESS_OLDER: Condition = Condition {
+    expression: "attribute_not_exists(id) OR (call_id = :call_id AND came_ms <= :came_ms) \
+                 OR (call_id <> :call_id AND started_ms < :started_ms)",
+    names: &[CALL_ID, STARTED, CAME],
+};
+
+/// Where words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordsState {
+    /// The API has them.
+    Taken,
+    /// The outbox has them.
+    Queued,
+}
+
+impl WordsState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Queued => "queued",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Taken, Self::Queued].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// What the ledger says of a summary. The default is what an empty one says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Where its words are, if they have come before.
+    pub words: Option<WordsState>,
+    /// The newest call of its customer in which somebody wrote something.
+    pub newest: Option<Newest>,
+    /// Whether the customer has opted out in this call.
+    pub is_opted_out: bool,
+}
+
+/// The ledger.
+pub struct Ledger {
+    table: Table,
+}
+
+impl Ledger {
+    /// The ledger in this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// What is known of a summary. Without a `key` nothing is found by hints.
+    ///
+    /// # Errors
+    ///
+    /// If the table does not answer before `deadline`.
+    pub async fn look(&self, summary: &Summary, key: Option<&ApiKey>, deadline: Instant) -> Result<Known, aws::Error> {
+        let (words, opt_out) = (words_id(summary), opt_out_id(&summary.request.call_id));
+        let mut wanted = newest_ids(summary, None, key);
+        wanted.push(opt_out.clone());
+        wanted.extend(words.clone());
+        let now = Timestamp::now().as_second();
+        let rows = self.table.read(&wanted, deadline).await?;
+        // DynamoDB deletes late.
+        let rows: Vec<_> = rows.into_iter().filter(|row| row.expires_at > now).collect();
+        let row = |id: &str| rows.iter().find(|row| row.id == id);
+        let state = words.and_then(|id| WordsState::parse(row(&id)?.text(STATE)?));
+        let customer_ref = summary.request.customer_ref.as_deref();
+        let of_this_customer = |row: &&Row| match (row.text(CUSTOMER_REF), customer_ref) {
+            // People who share a phone, or an address, have calls of their own.
+            (Some(theirs), Some(ours)) => theirs == ours,
+            _ => true,
+        };
+        let newest = rows.iter().filter(of_this_customer).filter_map(newest);
+        Ok(Known {
+            words: state,
+            newest: newest.max_by_key(|newest| (newest.started_ms, newest.came_ms)),
+            is_opted_out: row(&opt_out).is_some(),
+        })
+    }
+
+    /// Notes where the words of a summary are now, and that its call may be the newest one of its customer: of whom the
+    /// summary names, and of `customer_ref`, whom the API's answer named.
+    ///
+    /// # Errors
+    ///
+    /// If the table does not take all of it before `deadline`; it may have some.
+    pub async fn note_words(
+        &self,
+        summary: &Summary,
+        state: WordsState,
+        customer_ref: Option<&str>,
+        key: Option<&ApiKey>,
+        deadline: Instant,
+    ) -> Result<(), aws::Error> {
+        let Some(id) = words_id(summary) else { return Ok(()) };
+        let words = [Row::new(id, expires_at()).with_text(STATE, state.as_str())];
+        let ids = if summary.holds_text() { newest_ids(summary, customer_ref, key) } else { Vec::new() };
+        let entries: Vec<_> = ids.into_iter().map(|id| entry(id, summary, customer_ref)).collect();
+        let newest = entries.iter().map(|row| self.table.write_if(row, UNLESS_OLDER, deadline));
+        let (words, newest) =
+            futures_util::future::join(self.table.write(&words, deadline), try_join_all(newest)).await;
+        words.and(newest.map(|_| ()))
+    }
+
+    /// Notes that the customer has opted out in this call.
+    ///
+    /// # Errors
+    ///
+    /// If the table does not take it before `deadline`.
+    pub async fn note_opt_out(&self, call_id: &str, deadline: Instant) -> Result<(), aws::Error> {
+        self.table.write(&[Row::new(opt_out_id(call_id), expires_at())], deadline).await
+    }
+}
+
+fn expires_at() -> i64 {
+    Timestamp::now().saturating_add(TTL).map_or(0, Timestamp::as_second)
+}
+
+fn words_id(summary: &Summary) -> Option<String> {
+    Some(format!("words:{}", sha256(summary.saved_words()?.as_bytes())))
+}
+
+fn opt_out_id(call_id: &str) -> String {
+    format!("opt-out:{}", sha256(call_id.as_bytes()))
+}
+
+/// Under what the newest call of a summary's customer is found. The reference is plain, so that it outlives a change of the
+/// API's key.
+fn newest_ids(summary: &Summary, customer_ref: Option<&str>, key: Option<&ApiKey>) -> Vec<String> {
+    let named = summary.request.customer_ref.as_deref().into_iter().chain(customer_ref);
+    let mut ids: Vec<_> = named.map(|customer_ref| format!("newest:customer:{customer_ref}")).collect();
+    let hashes = key.map(|key| KeyedHash::new(key).of_hints(&summary.hints)).unwrap_or_default();
+    ids.extend(hashes.into_iter().map(|hash| format!("newest:hint:{hash}")));
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn entry(id: String, summary: &Summary, customer_ref: Option<&str>) -> Row {
+    let Newest { call_id, started_ms, came_ms, intent, intent_status } = summary.as_newest();
+    let row = Row::new(id, expires_at())
+        .with_text(CALL_ID, call_id)
+        .with_number(STARTED, started_ms)
+        .with_number(CAME, came_ms)
+        .with_text(INTENT, intent)
+        .with_text(INTENT_STATUS, intent_status.as_str());
+    match summary.request.customer_ref.as_deref().or(customer_ref) {
+        Some(customer_ref) => row.with_text(CUSTOMER_REF, customer_ref),
+        None => row,
+    }
+}
+
+fn newest(row: &Row) -> Option<Newest> {
+    Some(Newest {
+        call_id: row.text(CALL_ID)?.to_owned(),
+        started_ms: row.number(STARTED)?,
+        came_ms: row.number(CAME)?,
+        intent: row.text(INTENT)?.to_owned(),
+        intent_status: IntentStatus::parse(row.text(INTENT_STATUS)?)?,
+    })
+}
