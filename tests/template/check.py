@@ -14,7 +14,8 @@ BATCHES = ("contact_records", "redelivery")
 FAULTS = [
     (OURS, name, None)
     for name in (
-        "needs_operator", "key_read_failed", "unusable_settings", "unusable_parameters", "text_not_taken", "deferred_in_vain"
+        "needs_operator", "key_read_failed", "unusable_settings", "unusable_parameters", "table_read_failed",
+        "table_write_failed", "cache_void_failed",
     )
 ]
 ALARM_SET = {
@@ -41,6 +42,9 @@ ALARM_SET = {
         (OURS, "unreadable_records", None),
     ],
 }
+
+# What reads the table and writes to it.
+USE_OF_THE_TABLE = {"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem"}
 
 # Where a wildcard stays, and why, is said in the template beside each.
 WILDCARDS = {
@@ -89,6 +93,7 @@ def check(translated):
         no_circle,
         functions,
         queues,
+        table,
         event_sources,
         policies,
         names,
@@ -183,7 +188,7 @@ def functions(translated):
 
 
 def queues(translated):
-    """Where something ends up, an alarm tells of it; and what callers said is encrypted."""
+    """Where something ends up, an alarm tells of it; what callers said is encrypted, and outlives the stack."""
     ends = set()
     for queue in translated.of_type("AWS::SQS::Queue").values():
         ends.update(references(queue["Properties"].get("RedrivePolicy", {}).get("deadLetterTargetArn")))
@@ -198,6 +203,37 @@ def queues(translated):
             yield f"{name}: no alarm tells of what ends up here"
         if queue["Properties"].get("SqsManagedSseEnabled") is not True:
             yield f"{name}: is not encrypted"
+        # A stack that could not be created has nothing in its queues.
+        if queue.get("DeletionPolicy") not in ("Retain", "RetainExceptOnCreate"):
+            yield f"{name}: is deleted with the stack, and what is in it"
+        if queue.get("UpdateReplacePolicy") != "Retain":
+            yield f"{name}: is deleted where an update replaces it, and what is in it"
+
+
+def table(translated):
+    """There is a table whatever is switched on, and both functions find it and may use it."""
+    tables = translated.of_type("AWS::DynamoDB::Table")
+    for name, declared in tables.items():
+        given = declared["Properties"]
+        if given["KeySchema"] != [{"AttributeName": "id", "KeyType": "HASH"}]:
+            yield f"{name}: has another key than id"
+        if given.get("TimeToLiveSpecification") != {"AttributeName": "expires_at", "Enabled": True}:
+            yield f"{name}: does not expire by expires_at"
+    for name, function in translated.of_type("AWS::Lambda::Function").items():
+        used = function["Properties"]["Environment"]["Variables"].get("STICKY_CALLS_TABLE")
+        wanted = next(references(used), None)
+        if wanted not in tables:
+            yield f"{name}: has no table"
+            continue
+        role = next(references(function["Properties"].get("Role", {})), None)
+        allowed = {
+            action
+            for statement in statements(translated.properties(role))
+            if wanted in references(statement.get("Resource"))
+            for action in as_list(statement.get("Action"))
+        }
+        for action in sorted(USE_OF_THE_TABLE - allowed):
+            yield f"{role}: does not allow {action} on {wanted}"
 
 
 def event_sources(translated):

@@ -5,18 +5,13 @@ from translated import Translated
 INSTANCE = "arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555"
 
 # The least that a stack needs.
-LEAST = {
-    "ApiKeySecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf",
-    "CacheTtlSeconds": "0",
-}
+LEAST = {"ApiKeySecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf"}
 
 # Everything that can be switched on.
 MOST = {
     **LEAST,
-    "CacheTtlSeconds": "300",
     "ConnectInstanceArn": INSTANCE,
     "ContactRecordsStreamArn": "arn:aws:kinesis:eu-central-1:123456789012:stream/records",
-    "DeferToRecords": "true",
     "QueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000001",
     "BillingQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000002",
     "TechnicalSupportQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000003",
@@ -34,6 +29,7 @@ MOST = {
 # Another value for each parameter of which one can't be worked out.
 OTHER = {
     **{name: f"{value}2" for name, value in MOST.items() if value.startswith("arn:")},
+    "ApiKeySecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-GhIjKl",
     "ApiUrl": "https://api.example.com",
     "CrmUrl": "https://crm.example.com/people/",
     "ReturningThreshold": "0.4",

@@ -22,8 +22,11 @@ def variables():
 
 
 def defaults():
-    """The defaults that the code names where it tells of a malformed value: `…; 2500 is used`."""
-    return dict(re.findall(r'"(STICKY_CALLS_[A-Z_]+)",\s*"[^"]*; (\S+) is used"', shipped("src/config.rs")))
+    """The defaults that the code names: of a malformed value, `…; 2500 is used`, and of a list, in its own place."""
+    config = shipped("src/config.rs")
+    scalars = re.findall(r'"(STICKY_CALLS_[A-Z_]+)",\s*"[^"]*; (\S+) is used"', config)
+    lists = re.findall(r'read\.list\(\s*"(STICKY_CALLS_[A-Z_]+)",\s*"[^"]*",\s*"([^"]+)"', config)
+    return dict(scalars + lists)
 
 
 @functools.cache

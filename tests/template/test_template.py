@@ -4,6 +4,7 @@
 """
 
 import itertools
+import re
 import sys
 import tomllib
 import unittest
@@ -17,10 +18,10 @@ from translated import Translated, read, template  # noqa: E402
 
 # What can be switched on and off by itself; each with what it needs.
 SWITCHES = [
-    {"CacheTtlSeconds": "300"},
+    {"CacheTtlSeconds": "0"},
     {"ConnectInstanceArn": MOST["ConnectInstanceArn"]},
     {"ContactRecordsStreamArn": MOST["ContactRecordsStreamArn"]},
-    {name: MOST[name] for name in ("ConnectInstanceArn", "ContactRecordsStreamArn", "DeferToRecords", "QueueArn")},
+    {name: MOST[name] for name in ("ConnectInstanceArn", "QueueArn")},
     {"AlarmTopicArn": OTHER["AlarmTopicArn"]},
     {"AlarmEmail": MOST["AlarmEmail"]},
     {"RollBackOnAlarm": "false"},
@@ -70,9 +71,8 @@ class TheTemplate(unittest.TestCase):
             self.assertEqual(check(Translated(source, {**LEAST, **switch})), [], f"on: {switch}")
         for one, other in itertools.combinations(SWITCHES, 2):
             self.assertEqual(check(Translated(source, {**LEAST, **one, **other})), [], f"on: {one} and {other}")
-        for name in ("CacheTtlSeconds", "ConnectInstanceArn", "ContactRecordsStreamArn", "QueueArn", "AlarmEmail"):
-            off = {**MOST, name: "0" if name == "CacheTtlSeconds" else ""}
-            self.assertEqual(check(Translated(source, off)), [], f"off: {name}")
+        for name in ("ConnectInstanceArn", "ContactRecordsStreamArn", "QueueArn", "AlarmEmail"):
+            self.assertEqual(check(Translated(source, {**MOST, name: ""})), [], f"off: {name}")
 
     def test_a_changed_setting_publishes_each_function_that_it_reaches_and_no_other(self):
         for parameters in (LEAST, MOST):
@@ -111,6 +111,40 @@ class TheTemplate(unittest.TestCase):
             self.assertEqual(share(timeout_ms, identify_start=timeout_ms), 100)
             self.assertEqual(share(timeout_ms, save_end=timeout_ms - 500), 100)
             self.assertEqual(share(timeout_ms), 0)
+
+    def test_a_secret_is_named_with_the_six_characters_that_aws_adds(self):
+        secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:"
+        gov = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:key-AbCdEf"
+        good = [secret + "key-AbCdEf", secret + "sticky/calls/prod_key-Ab12Ef", secret + "a-b-c-AbCdEf", gov]
+        bad = ["", "key-AbCdEf", secret, secret + "key", secret + "key-AbCdE", secret + "key-AbCdEf7", secret + "-AbCdEf"]
+        bad += [secret + "key-AbC_Ef", secret + "key-AbCdEf:api_key::", secret + "key AbCdEf"]
+        self.assert_takes("ApiKeySecretArn", good, bad)
+
+    def test_a_crm_has_an_address_whose_host_ends_before_the_customers_id(self):
+        good = ["", "https://crm.example.com/", "https://crm.example.com/customers/", "https://crm:8443/?id="]
+        good += ["https://crm.example.com/#/people/", "https://crm.example.com/@me/a%20b"]
+        bad = ["https://crm.example.com", "https://crm.example.com:8443", "https://", "https:///customers/"]
+        bad += ["https://crm.example.com?id=", "https://crm.example.com#", "https://crm.example.com:/customers/"]
+        bad += ["https://me@crm.example.com/", "http://crm.example.com/", "https://crm.example.com/a b"]
+        self.assert_takes("CrmUrl", good, bad)
+
+    def assert_takes(self, parameter, good, bad):
+        # CloudFormation matches the whole value.
+        pattern = re.compile(template()["Parameters"][parameter]["AllowedPattern"])
+        self.assertEqual([value for value in good if not pattern.fullmatch(value)], [], f"{parameter} refuses")
+        self.assertEqual([value for value in bad if pattern.fullmatch(value)], [], f"{parameter} takes")
+
+    def test_contact_flows_can_be_had_without_a_stream_of_contact_records(self):
+        self.assertEqual(list(template()["Rules"]), ["FlowsNeedAnInstance", "SomebodyToWrite"])
+        self.assertIn("WrapUpFlow", Translated(template(), {**MOST, "ContactRecordsStreamArn": ""}).resources)
+
+    def test_no_answers_are_kept_for_0_seconds_and_the_table_is_there_all_the_same(self):
+        translated = Translated(template(), {**LEAST, "CacheTtlSeconds": "0"})
+        self.assertIn("Table", translated.resources)
+        for function in translated.of_type("AWS::Lambda::Function").values():
+            variables = translated.filled(function["Properties"]["Environment"]["Variables"])
+            names = ("STICKY_CALLS_TABLE", "STICKY_CALLS_CACHE_TTL_SECONDS")
+            self.assertEqual([variables[name] for name in names], ["<Table>", "0"])
 
     def test_dev_is_what_one_gets_without_naming_an_environment(self):
         environments = tomllib.loads(read("samconfig.toml"))
@@ -246,6 +280,45 @@ class WhoeverBreaksIt(unittest.TestCase):
     def test_a_queue_that_is_not_encrypted_is_found(self):
         self.assertEqual(faults_after_in("Outbox", without("SqsManagedSseEnabled")), ["Outbox: is not encrypted"])
 
+    def test_a_queue_that_goes_with_the_stack_is_found(self):
+        for queue in ("Outbox", "DeadLetters", "FailedInvocations", "FailedRecords"):
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                found = faults_after(without("Resources", queue, policy))
+                self.assertEqual(len(found), 1)
+                self.assertRegex(found[0], f"^{queue}: is deleted .*, and what is in it$")
+
+    def test_a_function_without_its_table_is_found(self):
+        functions = ("IdentifyFunction", "SaveFunction")
+
+        def no_table(source):
+            source["Globals"]["Function"]["Environment"]["Variables"]["STICKY_CALLS_TABLE"] = ""
+
+        self.assertEqual(faults_after(no_table), [f"{name}: has no table" for name in functions])
+
+        def sometimes(source):
+            source["Conditions"]["HasCache"] = {"Fn::Not": [{"Fn::Equals": [{"Ref": "CacheTtlSeconds"}, "0"]}]}
+            source["Resources"]["Table"]["Condition"] = "HasCache"
+
+        found = faults_after(sometimes, {**LEAST, "CacheTtlSeconds": "0"})
+        for function in functions:
+            self.assertIn(f"{function}: has no table", found)
+
+        for action in ("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem"):
+
+            def forbid(properties, action=action):
+                statement_of(properties, action)["Action"].remove(action)
+
+            # Both roles have the same statement.
+            expected = [f"{role}: does not allow {action} on Table" for role in ("IdentifyRole", "SaveRole")]
+            self.assertEqual(faults_after_in("SaveRole", forbid), expected)
+
+        def another_key(properties):
+            properties["KeySchema"][0]["AttributeName"] = "caller"
+
+        self.assertEqual(faults_after_in("Table", another_key), ["Table: has another key than id"])
+        expected = ["Table: does not expire by expires_at"]
+        self.assertEqual(faults_after_in("Table", without("TimeToLiveSpecification")), expected)
+
     def test_an_event_source_that_drops_or_blocks_is_found(self):
         cases = [
             ("OutboxSubscription", "FunctionResponseTypes", "OutboxSubscription: a batch comes again as a whole"),
@@ -304,7 +377,7 @@ class WhoeverBreaksIt(unittest.TestCase):
     def test_a_fixed_name_is_found(self):
         for resource, key in [
             ("Outbox", "QueueName"),
-            ("CacheTable", "TableName"),
+            ("Table", "TableName"),
             ("SaveRole", "RoleName"),
             ("Dashboard", "DashboardName"),
             ("IdentifyFunction", "FunctionName"),
@@ -495,7 +568,7 @@ class WhoeverBreaksIt(unittest.TestCase):
             ),
             expected,
         )
-        expected = "Dashboard: looks for text_not_taken under FunctionName, Handler"
+        expected = "Dashboard: looks for text_not_saved under FunctionName, Handler"
         self.assertIn(expected, on_the_dashboard("${SearchFaults} ", "${Search} "))
 
     def test_a_dashboard_that_can_not_be_drawn_is_found(self):
