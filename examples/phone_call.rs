@@ -19,9 +19,6 @@ use stand_ins::function::Function;
 use stand_ins::stack::jane;
 use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 
-/// As the template sets it where it creates the flows.
-const SETTINGS: [(&str, &str); 1] = [("STICKY_CALLS_DEFER_TO_RECORDS", "true")];
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let files: Vec<String> = std::env::args().skip(1).collect();
@@ -37,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// The calls of the day.
 async fn play_calls(bootstrap: &Path) -> io::Result<()> {
-    let mut day = Day { centre: ContactCentre::open(bootstrap, &SETTINGS).await, told: 0 };
+    let mut day = Day { centre: ContactCentre::open_with_outbox(bootstrap, &[]).await, told: 0 };
     day.centre.api.remember(jane());
     let from_mark = || Caller::from("+12025550142").known_as("C-2042");
     let from_jane = || Caller::from("+12025550101").known_as("C-1001");
@@ -59,12 +56,13 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     title("Somebody rings from that number, and nobody knows whether it is the same person")?;
     day.call(Caller::from("+12025550142").pressing("2")).await?;
 
-    title("A VIP, whose agent transfers the call and leaves it to a colleague to wrap it up")?;
+    title("A VIP, whose agent transfers the call: what both agents write is kept")?;
     let mut call = day.call(from_jane().pressing("1")).await?;
     day.agent_takes(&mut call).await?;
     let said = call.moments.len();
     day.centre.transfer(&mut call, "technical_support");
     show(&call, said)?;
+    day.agent_writes(&mut call, WrapUp { summary: "Portal shows no invoice", notes: "", status: "open" }).await?;
     day.agent_takes(&mut call).await?;
     day.agent_leaves(&mut call).await?;
     day.agent_writes(&mut call, WrapUp { summary: "Portal showed an old invoice", notes: "", status: "resolved" })

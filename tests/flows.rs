@@ -14,7 +14,7 @@ use stand_ins::events::event;
 use stand_ins::flows::attributes::{IDENTIFY_ANSWERS, SAVE_ANSWERS};
 use stand_ins::flows::check::check;
 use stand_ins::flows::copies::COPIES;
-use stand_ins::flows::{Flow, filled, references, texts};
+use stand_ins::flows::{Action, Flow, filled, references, texts};
 use stand_ins::stack::Stack;
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
@@ -300,10 +300,10 @@ fn what_connect_would_refuse_is_refused() {
             "{block}: {faults}"
         );
     }
-    let unreachable = faults_after_in("disconnect", "Was it saved", |block| {
+    let unreachable = faults_after_in("disconnect", "Were there words", |block| {
         block["Transitions"]["Conditions"] = json!([]);
     });
-    assert!(unreachable.contains(&"flows/disconnect.json: block \"Mark as saved\" can't be reached".to_owned()));
+    assert!(unreachable.contains(&"flows/disconnect.json: block \"Mark the words\" can't be reached".to_owned()));
     let long = "x".repeat(51);
     let renamed = faults_after("inbound", |json| {
         *json = serde_json::from_str(&json.to_string().replace("\"Menu again\"", &format!("{long:?}"))).unwrap();
@@ -341,6 +341,47 @@ fn the_lookup_is_given_the_id_that_the_shops_own_crm_has_found() {
     let inbound = flows.iter().find(|flow| flow.name == "inbound").unwrap();
     let passed = &inbound.action("Identify the caller").unwrap().parameters["LambdaInvocationAttributes"];
     assert_eq!(passed["customer_id"], "$.Attributes.customer_id");
+}
+
+#[test]
+fn a_wrap_up_passes_on_what_a_guide_does_not_know_and_a_skipped_one_no_words() {
+    let flows = flows();
+    let wrap_up = flows.iter().find(|flow| flow.name == "wrap-up").unwrap();
+    let passed = |block: &str| {
+        let passed = wrap_up.action(block).unwrap().parameters["LambdaInvocationAttributes"].clone();
+        passed.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>()
+    };
+    let of_the_call = ["action", "call_id", "customer_ref", "call_start", "caller_number", "intent"];
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(passed("Save without words"), names(&of_the_call));
+    let words = ["intent_status", "call_summary", "agent_notes"];
+    assert_eq!(passed("Save the words"), names(&[&of_the_call[..], &words].concat()));
+}
+
+/// An empty mark would wipe the one that names the words before.
+#[test]
+fn a_mark_is_stored_only_behind_the_question_whether_it_is_empty() {
+    let mut marks = 0;
+    for flow in flows() {
+        let sets_a_mark = |identifier: &str| {
+            let mark = flow.action(identifier).map(|action| &action.parameters["Attributes"]["sticky_calls_saved"]);
+            mark.is_some_and(|mark| mark == "$.External.saved_words")
+        };
+        for action in flow.actions.iter().filter(|action| sets_a_mark(&action.identifier)) {
+            marks += 1;
+            let leads_here = |from: &&Action| from.targets().any(|target| target == action.identifier);
+            for from in flow.actions.iter().filter(leads_here).filter(|from| !sets_a_mark(&from.identifier)) {
+                let asks = from.conditions.iter().all(|branch| {
+                    branch.next != action.identifier
+                        || (branch.operator.as_str(), branch.operand.as_str()) == ("TextContains", ".")
+                });
+                let otherwise = from.next.iter().chain(from.errors.iter().map(|branch| &branch.next));
+                assert_eq!(from.parameters["ComparisonValue"], "$.External.saved_words", "{}", from.identifier);
+                assert!(asks && !otherwise.into_iter().any(|next| *next == action.identifier), "{}", from.identifier);
+            }
+        }
+    }
+    assert_eq!(marks, 3);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl SamLocal {
     }
 
     /// Invokes a function of the template, by its logical id, with `events/<sample>.json`, and gives back its answer.
-    /// `variables` are set beside those that switch off cache and outbox, which exist after a deploy alone.
+    /// `variables` are set beside those that switch off table and outbox, which exist after a deploy alone.
     ///
     /// The answer is standard output, all of it: a log line in there, or whatever else, is a panic.
     pub async fn invoke(&self, function: &str, sample: &str, variables: &[(&str, &str)]) -> Value {
@@ -47,7 +47,7 @@ impl SamLocal {
 
     /// What an invocation leaves on standard output and on standard error.
     async fn run(&self, function: &str, sample: &str, variables: &[(&str, &str)]) -> (String, String) {
-        let mut environment = json!({"STICKY_CALLS_CACHE_TABLE": "", "STICKY_CALLS_OUTBOX_QUEUE_URL": ""});
+        let mut environment = json!({"STICKY_CALLS_TABLE": "", "STICKY_CALLS_OUTBOX_QUEUE_URL": ""});
         for (name, value) in variables {
             environment[name] = (*value).into();
         }

@@ -39,7 +39,6 @@ pub struct Contact {
     pub priority: u64,
     pub callback_number: Option<String>,
     pub had_agent: bool,
-    pub was_transferred: bool,
 }
 
 impl Contact {
@@ -64,11 +63,12 @@ impl Contact {
             priority: 5,
             callback_number: number,
             had_agent: false,
-            was_transferred: false,
         }
     }
 
-    /// The contact that follows this one in its chain: it takes over attributes and hooks.
+    /// The contact that follows this one in its chain. It has the same attributes and hooks: attributes are shared by all
+    /// contacts with one `InitialContactId`
+    /// ([contact attributes](https://docs.aws.amazon.com/connect/latest/adminguide/what-is-a-contact-attribute.html)).
     pub(super) fn follower(&mut self, id: String, initiation_method: &'static str) -> Self {
         self.next_id = Some(id.clone());
         Self {
@@ -77,15 +77,13 @@ impl Contact {
             id,
             initiation_method,
             had_agent: false,
-            was_transferred: false,
             ..self.clone()
         }
     }
 
-    /// The agent's guide to this one: a chat of its own.
-    pub(super) fn guide(&self, id: String, sees_attributes: bool) -> Self {
-        let attributes = if sees_attributes { self.attributes.clone() } else { BTreeMap::new() };
-        let related_id = Some(self.id.clone());
+    /// The agent's guide to this one: a chat of its own, with a copy of the attributes as they are now.
+    pub(super) fn guide(&self, id: String) -> Self {
+        let (related_id, attributes) = (Some(self.id.clone()), self.attributes.clone());
         Self { related_id, attributes, ..Self::new(id, Channel::Chat, None) }
     }
 
@@ -124,7 +122,6 @@ impl Contact {
     /// What Connect streams of it once it is over.
     pub fn record(&self) -> Value {
         let agent = self.had_agent.then(|| json!({"ARN": format!("{INSTANCE}/agent/a"), "Username": "agent"}));
-        let transferred_to = self.was_transferred.then(|| json!({"Type": "CONTACT_FLOW", "Address": "queue transfer"}));
         json!({
             "AWSAccountId": "123456789012",
             "AWSContactTraceRecordFormatVersion": "2017-03-10",
@@ -145,8 +142,9 @@ impl Contact {
             "Queue": null,
             "SegmentAttributes": self.segment_attributes(),
             "SystemEndpoint": endpoint(self.number.as_ref().map(|_| DIALLED)),
-            "TransferCompletedTimestamp": self.was_transferred.then_some("2026-02-07T10:33:00Z"),
-            "TransferredToEndpoint": transferred_to,
+            // A transfer shows in NextContactId alone; these are for calls that leave Connect.
+            "TransferCompletedTimestamp": null,
+            "TransferredToEndpoint": null,
         })
     }
 

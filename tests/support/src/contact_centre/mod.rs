@@ -15,40 +15,19 @@ use serde_json::{Value, json};
 pub use contact::{Channel, Contact};
 use player::{Ending, Response, Script};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, AwsFault, Service};
 use crate::events;
 use crate::flows::{self, Flow, check};
 use crate::function::Function;
 use crate::sticky_calls::{KEY, StickyCalls};
 
-/// What nobody could say of Connect, and what therefore must not matter.
-#[derive(Clone, Copy, Debug)]
-pub struct World {
-    /// Whether an agent's guide, which is a contact of its own, sees the attributes of its call.
-    pub guides_see_attributes: bool,
-    /// Whether attributes that are set on one contact of a call are seen on the others.
-    pub attributes_are_shared: bool,
-    /// Whether an attribute can be set to what reads as empty, or the block fails.
-    pub attributes_can_be_empty: bool,
-}
-
-impl World {
-    /// Every world that could be.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..8).map(|number| Self {
-            guides_see_attributes: number & 1 == 0,
-            attributes_are_shared: number & 2 == 0,
-            attributes_can_be_empty: number & 4 == 0,
-        })
-    }
-}
+/// The URL of a queue that takes every message.
+const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/outbox";
 
 /// The contact centre.
 pub struct ContactCentre {
     /// The API that its functions ask.
     pub api: StickyCalls,
-    /// Which of the worlds it is in.
-    pub world: World,
     /// What goes wrong with the flows.
     pub broken: Option<Failure>,
     /// Whether Lambda refuses every invocation.
@@ -58,7 +37,16 @@ pub struct ContactCentre {
     flows: BTreeMap<String, Flow>,
     identify: Function,
     save: Function,
+    outbox: Option<Outbox>,
     contacts: u32,
+}
+
+/// What is in the outbox.
+struct Outbox {
+    sqs: Aws,
+    /// How many of the messages that were sent have been fetched.
+    fetched: usize,
+    waiting: Vec<String>,
 }
 
 /// A block that fails whenever it is reached.
@@ -127,7 +115,7 @@ impl Caller {
 pub struct WrapUp {
     pub summary: &'static str,
     pub notes: &'static str,
-    /// `open`, `resolved` or `handed_over`.
+    /// `open` or `resolved`.
     pub status: &'static str,
 }
 
@@ -251,18 +239,26 @@ impl ContactCentre {
         let (identify, save) = (start("identify").await, start("save").await);
         Self {
             api,
-            world: World { guides_see_attributes: true, attributes_are_shared: true, attributes_can_be_empty: true },
             broken: None,
             functions_fail: false,
             full_queues: BTreeSet::new(),
             flows: import(&flows::texts(), "https://crm.example.com/customers/"),
             identify,
             save,
+            outbox: None,
             contacts: 0,
         }
     }
 
-    /// The same in an AWS, whose variables are set too.
+    /// The same with an outbox, as the template sets it up, whose queue takes every message.
+    pub async fn open_with_outbox(bootstrap: impl AsRef<Path>, variables: &[(&str, &str)]) -> Self {
+        let sqs = Aws::down(AwsFault::Answer(json!({"MessageId": "1"}))).await;
+        let variables = [&[("STICKY_CALLS_OUTBOX_QUEUE_URL", QUEUE)], variables].concat();
+        let centre = Self::open_in(bootstrap, &sqs, &variables).await;
+        Self { outbox: Some(Outbox { sqs, fetched: 0, waiting: Vec::new() }), ..centre }
+    }
+
+    /// Opens in an AWS, whose variables are set too.
     pub async fn open_in(bootstrap: impl AsRef<Path>, aws: &Aws, variables: &[(&str, &str)]) -> Self {
         let of_aws = aws.variables();
         let mut all: Vec<_> = of_aws.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -323,13 +319,20 @@ impl ContactCentre {
     /// The agent transfers the caller to another queue.
     pub fn transfer(&mut self, call: &mut Call, queue: &str) {
         let id = self.next_contact_id();
-        let from = &mut call.contacts[call.current];
-        from.was_transferred = true;
-        let mut segment = from.follower(id, "TRANSFER");
+        let mut segment = call.contacts[call.current].follower(id, "TRANSFER");
         segment.target_queue = Some(queue.to_owned());
         call.moments.push(Moment::IsQueued { queue: queue.to_owned(), priority: segment.priority });
         call.contacts.push(segment);
         call.current = call.contacts.len() - 1;
+    }
+
+    /// The agent asks a colleague, who leaves before the agent does. Gives back the contact that the colleague had.
+    pub fn consult(&mut self, call: &mut Call) -> String {
+        let id = self.next_contact_id();
+        let mut consulted = call.contacts[call.current].follower(id.clone(), "TRANSFER");
+        consulted.had_agent = true;
+        call.contacts.push(consulted);
+        id
     }
 
     /// The agent hangs up while the caller is still there: the disconnect flow is played, in a contact of its own.
@@ -375,6 +378,32 @@ impl ContactCentre {
         self.save.invoke(&events::stream(&records)).await
     }
 
+    /// The same of one contact, which is over before the others.
+    pub async fn stream_record_of(&mut self, call: &Call, contact_id: &str) -> Value {
+        let record = call.contacts.iter().find(|contact| contact.id == contact_id).map(Contact::record);
+        let record = record.unwrap_or_else(|| panic!("no contact {contact_id}"));
+        self.save.invoke(&events::stream(&[record])).await
+    }
+
+    /// The time passes for which messages wait in the outbox, and Lambda has each of them delivered. One that can't be
+    /// stays for the next time. Gives back how many there were.
+    pub async fn deliver_outbox(&mut self) -> usize {
+        let Some(outbox) = &mut self.outbox else { return 0 };
+        let asked = outbox.sqs.received(Service::Sqs);
+        let sent = asked.iter().skip(outbox.fetched).filter(|(operation, _)| operation == "SendMessage");
+        let sent = sent.filter_map(|(_, message)| message["MessageBody"].as_str().map(str::to_owned));
+        outbox.waiting.extend(sent);
+        outbox.fetched = asked.len();
+        let messages = std::mem::take(&mut outbox.waiting);
+        for message in &messages {
+            let answer = self.save.invoke(&events::queue(std::slice::from_ref(message))).await;
+            if answer["batchItemFailures"] != json!([]) {
+                outbox.waiting.push(message.clone());
+            }
+        }
+        messages.len()
+    }
+
     /// Invokes the save function with an event that comes from elsewhere.
     pub async fn deliver(&mut self, event: &Value) -> Value {
         self.save.invoke(event).await
@@ -383,7 +412,7 @@ impl ContactCentre {
     async fn guide(&mut self, call: &mut Call, event: &str, agent: Response) {
         let Some(flow) = call.contact().hooks.get(event).cloned() else { return };
         let id = self.next_contact_id();
-        let guide = call.contact().guide(id, self.world.guides_see_attributes);
+        let guide = call.contact().guide(id);
         call.contacts.push(guide);
         let index = call.contacts.len() - 1;
         call.shown = None;

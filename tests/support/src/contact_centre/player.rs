@@ -111,7 +111,7 @@ impl ContactCentre {
             "MessageParticipantIteratively" => run.wait_in_queue(action),
             "GetParticipantInput" => run.ask(text("Text")),
             "Compare" => Way::Result(run.resolve(text("ComparisonValue"))),
-            "UpdateContactAttributes" => self.update_attributes(text("TargetContact"), &parameters["Attributes"], run),
+            "UpdateContactAttributes" => Self::update_attributes(text("TargetContact"), &parameters["Attributes"], run),
             "UpdateContactEventHooks" => {
                 for (event, flow) in parameters["EventHooks"].as_object().into_iter().flatten() {
                     let flow = last_part(flow.as_str().unwrap_or_default()).to_owned();
@@ -141,8 +141,8 @@ impl ContactCentre {
         }
     }
 
-    /// Sets attributes on a contact: all of them, or none.
-    fn update_attributes(&self, target: &str, attributes: &Value, run: &mut Run<'_>) -> Way {
+    /// Sets attributes on a contact and on all that share them: all of the attributes, or none.
+    fn update_attributes(target: &str, attributes: &Value, run: &mut Run<'_>) -> Way {
         let attributes = run.resolve_all(attributes);
         let target = match target {
             "Related" => run.contact().related_id.clone(),
@@ -151,19 +151,14 @@ impl ContactCentre {
         let Some(target) = run.call.contacts.iter().find(|contact| Some(&contact.id) == target.as_ref()) else {
             return error("NoMatchingError");
         };
-        if !self.world.attributes_can_be_empty && attributes.values().any(String::is_empty) {
-            return error("NoMatchingError");
-        }
         let mut all = target.attributes.clone();
         all.extend(attributes.clone());
         if all.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_ATTRIBUTE_BYTES {
             return error("NoMatchingError");
         }
-        let (id, initial_id) = (target.id.clone(), target.initial_id.clone());
-        for contact in &mut run.call.contacts {
-            if contact.id == id || (self.world.attributes_are_shared && contact.initial_id == initial_id) {
-                contact.attributes.extend(attributes.clone());
-            }
+        let initial_id = target.initial_id.clone();
+        for contact in run.call.contacts.iter_mut().filter(|contact| contact.initial_id == initial_id) {
+            contact.attributes.extend(attributes.clone());
         }
         Way::Next
     }

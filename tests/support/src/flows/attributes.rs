@@ -28,13 +28,14 @@ pub const IDENTIFY_ANSWERS: [&str; 22] = [
 ];
 
 /// What the save function answers.
-pub const SAVE_ANSWERS: [&str; 4] = ["success", "save_status", "error", "call_id"];
+pub const SAVE_ANSWERS: [&str; 5] = ["success", "save_status", "error", "call_id", "saved_words"];
 
 /// What the functions look for among a block's parameters.
-pub const PARAMETERS: [&str; 14] = [
+pub const PARAMETERS: [&str; 15] = [
     "action",
     "call_id",
     "customer_ref",
+    "caller_number",
     "customer_id",
     "email",
     "line_type",
@@ -49,7 +50,7 @@ pub const PARAMETERS: [&str; 14] = [
 ];
 
 /// What the functions look for among a contact's attributes too, in an event or in a contact record.
-pub const READ_FROM_CONTACTS: [&str; 14] = [
+pub const READ_FROM_CONTACTS: [&str; 15] = [
     "call_id",
     "customer_ref",
     "customer_id",
@@ -57,7 +58,8 @@ pub const READ_FROM_CONTACTS: [&str; 14] = [
     "line_type",
     "sticky_calls_opt_out",
     "sticky_calls_saved",
-    "sticky_calls_wrap_up",
+    "caller_number",
+    "lookup_status",
     "call_summary",
     "agent_notes",
     "intent",
