@@ -39,6 +39,8 @@ pub const GRACE: Duration = Duration::from_millis(20);
 pub struct SaveDeadlines {
     /// The API must have answered.
     pub api: Instant,
+    /// How much longer a second request may take, which words need that come after the end of their call.
+    pub second_request: Duration,
     /// Everything must be done.
     pub all: Instant,
 }
@@ -47,7 +49,7 @@ impl SaveDeadlines {
     /// Those of a save that a flow waits for until `deadline`, and that keeps `share` for what comes after the API.
     pub fn before(deadline: Instant, share: Duration) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
-        Self { api: deadline - share.min(left / 2), all: deadline }
+        Self { api: deadline - share.min(left / 2), second_request: Duration::ZERO, all: deadline }
     }
 }
 
@@ -134,7 +136,10 @@ mod tests {
         let now = Instant::now();
         let save = SaveDeadlines::before(now + Duration::from_millis(300), OUTBOX);
         assert_eq!(save.api - now, Duration::from_millis(150));
-        assert_eq!(SaveDeadlines::before(now, OUTBOX), SaveDeadlines { api: now, all: now });
+        assert_eq!(
+            SaveDeadlines::before(now, OUTBOX),
+            SaveDeadlines { api: now, second_request: Duration::ZERO, all: now }
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::aws::{self, Row, Table};
+use crate::hash::KeyedHash;
 use crate::identity;
-use crate::keyed_hash::KeyedHash;
 use crate::sticky_calls::{ApiKey, EndRequest, StartAnswer, StartRequest, Started};
 
 /// How far two functions' clocks may differ. A tombstone invalidates answers to questions asked up to this much after it.

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use aws_lambda_events::encodings::Base64Data;
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -25,6 +24,7 @@ use crate::end_call::{self, Source};
 use crate::fault::Fault;
 use crate::identity;
 use crate::json::{self, Object};
+use crate::newest;
 use crate::reason::Reason;
 use crate::services::Services;
 use crate::summary::{Newest, Summary};
@@ -40,14 +40,17 @@ pub async fn handle(
     request_id: &str,
     deadline: Instant,
 ) -> KinesisEventResponse {
-    let Batch { entries, opted_out } = read(records, services, request_id, Timestamp::now());
-    let opt_outs = opted_out.iter().map(|call_id| delivery::note_opt_out(call_id, None, services, deadline));
-    join_all(opt_outs).await;
+    let Batch { mut entries, opted_out } = read(records, services, request_id, Timestamp::now());
+    let opted_out: Vec<_> = opted_out.into_iter().collect();
+    delivery::note_opt_outs(&opted_out, services, deadline.min(Instant::now() + PATIENCE)).await;
+    let newest = newest::among(&entries.iter().map(|entry| &entry.summary).collect::<Vec<_>>());
+    entries.iter_mut().zip(newest).for_each(|(entry, newest)| entry.newest = newest);
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let save = async |call: &Call, turn: &Turn<'_>| {
         for entry in &call.entries {
             // An API that hangs must not use up the time that the outbox needs for all the others.
-            let deadlines = SaveDeadlines { api: half.min(Instant::now() + PATIENCE), all: deadline };
+            let api = half.min(Instant::now() + PATIENCE);
+            let deadlines = SaveDeadlines { api, second_request: PATIENCE, all: deadline };
             let delivery = match entry.waits_for_words {
                 true => delivery::after_the_words(&entry.summary, services, deadlines, turn).await,
                 false => {
@@ -128,52 +131,6 @@ fn calls(entries: Vec<Entry>) -> Vec<Call> {
     calls
 }
 
-/// Tells each entry of the newest call of its customer in the batch in which somebody wrote something: several are saved at
-/// once, so what the table knows would come too late.
-fn note_newest(entries: &mut [Entry]) {
-    let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
-    for Entry { summary, .. } in entries.iter().filter(|entry| entry.summary.holds_text()) {
-        for place in places_left(summary) {
-            let this = summary.as_newest();
-            let is_newer = |known: &Newest| (this.started_ms, this.came_ms) >= (known.started_ms, known.came_ms);
-            if newest.get(&place).is_none_or(is_newer) {
-                newest.insert(place, this);
-            }
-        }
-    }
-    for entry in entries {
-        let found = places_looked_at(&entry.summary).into_iter().filter_map(|place| newest.get(&place));
-        entry.newest = found.max_by_key(|newest| (newest.started_ms, newest.came_ms)).cloned();
-    }
-}
-
-/// Where an entry leaves that its call may be the newest. People who share a phone have a `customer_ref` each, if they have
-/// one.
-fn places_left(summary: &Summary) -> Vec<String> {
-    let mut places: Vec<_> = hints(summary).map(|hint| format!("anybody's {hint}")).collect();
-    match &summary.request.customer_ref {
-        Some(customer_ref) => places.push(format!("customer {customer_ref}")),
-        None => places.extend(hints(summary).map(|hint| format!("somebody's {hint}"))),
-    }
-    places
-}
-
-/// Where it looks for a newer one.
-fn places_looked_at(summary: &Summary) -> Vec<String> {
-    match &summary.request.customer_ref {
-        Some(customer_ref) => {
-            let somebodys = hints(summary).map(|hint| format!("somebody's {hint}"));
-            somebodys.chain([format!("customer {customer_ref}")]).collect()
-        }
-        None => hints(summary).map(|hint| format!("anybody's {hint}")).collect(),
-    }
-}
-
-fn hints(summary: &Summary) -> impl Iterator<Item = String> {
-    let ids = summary.hints.external_ids.iter().map(|(name, id)| format!("{name} {id}"));
-    ids.chain(summary.hints.ani.clone())
-}
-
 /// Reads the records of a batch. Of an opted-out call nothing is left, and of words that several records hold one entry;
 /// what holds no words is left out where something of the same call does.
 fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> Batch {
@@ -181,9 +138,11 @@ fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Times
     let mut entries: Vec<Entry> = Vec::new();
     // Where the entry of these words is, or of a call without.
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for record in records {
+    for (number, record) in (0..).zip(records) {
         let kinesis = kinesis(record);
         let text = text(&kinesis).unwrap_or_default();
+        // Of one call's words in a batch the later ones came later.
+        let now = now.saturating_add(SignedDuration::from_millis(number)).unwrap_or(now);
         let Some(record) = ContactRecord::parse(&text) else {
             if Object::parse(&text).is_none() {
                 let (sequence_number, fault) = (sequence_number(&kinesis), Fault::Record);
@@ -215,7 +174,6 @@ fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Times
         let call_id = &entry.summary.request.call_id;
         !opted_out.contains(call_id) && (entry.summary.words.is_some() || !with_words.contains(call_id))
     });
-    note_newest(&mut entries);
     Batch { entries, opted_out }
 }
 
@@ -280,7 +238,7 @@ fn tell_what_is_lost(reason: Reason, contact: &Contact<'_>, services: &Services,
 /// yet whom it could not look up in an outage, so any `lookup_status` tells.
 fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Result<Summary, Reason> {
     let contact = record.contact();
-    let has_reference = identity::customer_ref(contact.value("customer_ref")).is_some();
+    let has_reference = identity::known_ref(contact).is_some();
     let was_asked_about = has_reference || contact.value("lookup_status").is_some();
     if was_asked_about || config.records == Records::All {
         end_call::summary(contact, config, Source::Record(record), now)

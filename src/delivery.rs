@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::answer::{Report, Severity};
-use crate::aws;
+use crate::aws::{self, Pending};
 use crate::batch::Turn;
 use crate::budget::{self, SaveDeadlines};
 use crate::cache::Cache;
 use crate::fault::Fault;
+use crate::identity;
 use crate::ledger::{Known, WordsState};
 use crate::outbox::Outbox;
 use crate::reason::Reason;
@@ -91,29 +92,29 @@ pub async fn to_api_or_outbox(
     deadlines: SaveDeadlines,
     turn: &Turn<'_>,
 ) -> Delivery {
-    let (key, mut known) = look(summary, services, deadlines.api).await;
-    if let (Some(_), Some(newest)) = (&services.ledger, newest) {
-        let is_newer = |known: &Newest| newest.started_ms > known.started_ms;
-        known.newest = known.newest.filter(|known| !is_newer(known)).or_else(|| Some(newest.clone()));
-    }
+    let (key, known) = look(summary, newest, services, deadlines.api).await;
     if known.is_opted_out {
         return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
     }
-    if known.words.is_some() {
-        return Delivery::of(Outcome::SavedBefore(None));
+    match known.words {
+        Some(WordsState::Taken) => return Delivery::of(Outcome::SavedBefore(None)),
+        Some(WordsState::Queued(reason)) => return Delivery::of(Outcome::Queued(reason)),
+        None => {}
     }
-    let Some(request) = request(summary, &known) else { return Delivery::of(Outcome::Skipped(None)) };
+    let newer = known.newest.filter(|newest| summary.is_older_than(newest));
+    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.beside(&newer));
     let work = Work { summary, request, services, key, deadlines };
     let Some(outbox) = &services.outbox else { return work.ask_api(Asking::Regardless).await };
+    let mut begun = None;
     let mut delivery = work.ask_api(Asking::WhereItIsUp).await;
     if let Outcome::Failed(reason @ Reason::CircuitOpen) = delivery.outcome {
-        if work.queue(outbox, reason, soon, turn).await.is_ok() {
+        if work.queue(outbox, reason, &mut begun, soon, turn).await.is_ok() {
             return Delivery { outcome: Outcome::Queued(reason), ..delivery };
         }
         delivery = work.ask_api(Asking::Regardless).await;
     }
     let Outcome::Failed(reason) = delivery.outcome else { return delivery };
-    match work.queue(outbox, reason, |deadlines| deadlines.all, turn).await {
+    match work.queue(outbox, reason, &mut begun, |deadlines| deadlines.all, turn).await {
         Ok(()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
         Err(error) => {
             let api = delivery.detail.as_deref().unwrap_or(reason.code());
@@ -140,9 +141,15 @@ pub async fn after_the_words(
     to_api_or_outbox(summary, None, services, deadlines, turn).await
 }
 
-/// Delivers a summary that the outbox holds to the API, whether that is down or not.
-pub async fn from_outbox(summary: &Summary, services: &Services, deadlines: SaveDeadlines) -> Delivery {
-    let (key, known) = look(summary, services, deadlines.api).await;
+/// Delivers a summary that the outbox holds to the API, whether that is down or not. A batch says which call it knows to be
+/// the `newest` of the customer.
+pub async fn from_outbox(
+    summary: &Summary,
+    newest: Option<&Newest>,
+    services: &Services,
+    deadlines: SaveDeadlines,
+) -> Delivery {
+    let (key, known) = look(summary, newest, services, deadlines.api).await;
     if known.is_opted_out {
         return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
     }
@@ -150,44 +157,45 @@ pub async fn from_outbox(summary: &Summary, services: &Services, deadlines: Save
     if known.words == Some(WordsState::Taken) {
         return Delivery::of(Outcome::SavedBefore(None));
     }
-    let Some(request) = request(summary, &known) else { return Delivery::of(Outcome::Skipped(None)) };
+    let newer = known.newest.filter(|newest| summary.is_older_than(newest));
+    if newer.as_ref().is_some_and(|newer| summary.says_nothing_beside(newer)) {
+        return Delivery::of(Outcome::Skipped(None));
+    }
+    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.beside(&newer));
     Work { summary, request, services, key, deadlines }.ask_api(Asking::Regardless).await
 }
 
-/// Leaves in the table that the customer has opted out in this call, for what still waits of it in the outbox.
-pub async fn note_opt_out(call_id: &str, contact_id: Option<&str>, services: &Services, deadline: Instant) {
-    let Some(ledger) = &services.ledger else { return };
-    let deadline = deadline.min(Instant::now() + budget::TABLE);
-    if let Err(error) = ledger.note_opt_out(call_id, deadline).await {
-        tell(Fault::TableWrite, contact_id, services, &error, "an opt-out was not left in the table");
+/// Leaves in the table, before `deadline`, that the customers have opted out in these calls, for what still waits of them in
+/// the outbox.
+pub async fn note_opt_outs(call_ids: &[String], services: &Services, deadline: Instant) {
+    let Some(ledger) = services.ledger.as_ref().filter(|_| !call_ids.is_empty()) else { return };
+    if let Err(error) = ledger.note_opt_outs(call_ids, deadline).await {
+        tell(Fault::TableWrite, None, services, &error, "an opt-out was not left in the table");
     }
 }
 
-/// The API's key, and what the ledger knows of a summary. If it does not answer in its share of time it counts as empty.
-async fn look(summary: &Summary, services: &Services, deadline: Instant) -> (Option<ApiKey>, Known) {
+/// The API's key, and what is known of a summary: by the ledger, and by the batch that it came in. If the ledger does not
+/// answer in its share of time it counts as empty.
+async fn look(
+    summary: &Summary,
+    newest: Option<&Newest>,
+    services: &Services,
+    deadline: Instant,
+) -> (Option<ApiKey>, Known) {
     let Some(ledger) = &services.ledger else { return (None, Known::default()) };
     let key = match &services.api {
         Some(api) => api.keys.current(deadline).await.ok(),
         None => None,
     };
     let deadline = deadline.min(Instant::now() + budget::TABLE);
-    let known = ledger.look(summary, key.as_ref(), deadline).await.unwrap_or_else(|error| {
+    let mut known = ledger.look(summary, key.as_ref(), deadline).await.unwrap_or_else(|error| {
         let contact_id = summary.contact_id.as_deref();
         tell(Fault::TableRead, contact_id, services, &error, "the table was not read: what it knows counts as nothing");
         Known::default()
     });
+    let both = known.newest.into_iter().chain(newest.cloned());
+    known.newest = both.max_by_key(|newest| (newest.started_ms, newest.came_ms));
     (key, known)
-}
-
-/// What the API is told, or `None` if that is nothing: a newer call has said something about the same intent, and this one
-/// says nothing.
-fn request(summary: &Summary, known: &Known) -> Option<EndRequest> {
-    let Some(newest) = known.newest.as_ref().filter(|newest| summary.is_older_than(newest)) else {
-        return Some(summary.request.clone());
-    };
-    let is_another_call = newest.call_id != summary.request.call_id;
-    let says_nothing_new = summary.words.is_none() && is_another_call && newest.intent == summary.request.intent;
-    (!says_nothing_new).then(|| summary.beside(newest))
 }
 
 /// Until when the outbox is waited for if it goes first: short, and half of the API's time at most, so that a queue that
@@ -224,7 +232,7 @@ impl Work<'_> {
         let Ok(call) = call else { return failed(Reason::Internal, None, None) };
         let Some(Call { result, effort }) = call else { return failed(Reason::Misconfigured, None, None) };
         let (outcome, customer_ref) = match result {
-            Ok(EndAnswer { customer_ref }) => (Outcome::Saved, customer_ref),
+            Ok(EndAnswer { customer_ref }) => (Outcome::Saved, identity::customer_ref(customer_ref)),
             Err(error) if error.reason() == Reason::Conflict => (Outcome::SavedBefore(Some(Reason::Conflict)), None),
             Err(error) => return failed(error.reason(), Some(effort), Some(error.to_string())),
         };
@@ -235,48 +243,63 @@ impl Work<'_> {
     /// Sends the end of the call, and if the API has one and there are words in this, sends them as an end of their own.
     /// `None` if the API is not configured.
     async fn end_call(&self, asking: Asking) -> Option<Call<EndAnswer>> {
-        let first = self.send(&self.request, asking).await?;
+        let SaveDeadlines { api, second_request, all } = self.deadlines;
+        let first = self.send(&self.request, asking, api).await?;
         let is_refused = matches!(&first.result, Err(error) if error.reason() == Reason::Conflict);
         match self.summary.standalone(&self.request).filter(|_| is_refused) {
             Some(standalone) => {
-                let second = self.send(&standalone, asking).await?;
+                let deadline = (api + second_request).min(all);
+                let second = self.send(&standalone, asking, deadline).await?;
                 Some(Call { result: second.result, effort: first.effort + second.effort })
             }
             None => Some(first),
         }
     }
 
-    async fn send(&self, request: &EndRequest, asking: Asking) -> Option<Call<EndAnswer>> {
+    async fn send(&self, request: &EndRequest, asking: Asking, deadline: Instant) -> Option<Call<EndAnswer>> {
         let api = self.services.api.as_ref()?;
         Some(match asking {
-            Asking::WhereItIsUp => api.end_call(request, self.deadlines.api).await,
-            Asking::Regardless => api.end_call_regardless(request, self.deadlines.api).await,
+            Asking::WhereItIsUp => api.end_call(request, deadline).await,
+            Asking::Regardless => api.end_call_regardless(request, deadline).await,
         })
     }
 
-    /// Puts the summary into the outbox when it is its turn, from when on that may take until `deadline`.
+    /// Puts the summary into the outbox when it is its turn, from when on that is waited for until `deadline`. What has
+    /// `begun` and is not over then goes on, and is waited for the next time.
     async fn queue(
         &self,
         outbox: &Outbox,
         reason: Reason,
+        begun: &mut Option<Pending<()>>,
         deadline: fn(SaveDeadlines) -> Instant,
         turn: &Turn<'_>,
     ) -> Result<(), aws::Error> {
         if !turn.comes().await {
             return Err(aws::Error::InvalidResponse { detail: "not asked, since it refused what came before" });
         }
-        outbox.keep(self.summary, reason, deadline(self.deadlines)).await?;
-        self.note(WordsState::Queued, None).await;
+        let mut sending = match begun.take() {
+            Some(sending) => sending,
+            None => outbox.keep(self.summary, reason, self.deadlines.all)?,
+        };
+        match sending.wait(deadline(self.deadlines)).await {
+            Some(result) => result?,
+            None => {
+                *begun = Some(sending);
+                return Err(aws::Error::Timeout);
+            }
+        }
+        self.note(WordsState::Queued(reason), None).await;
         Ok(())
     }
 
     /// Leaves in the table that the words are safe, and tombstones for what the cache holds of the customer, of whom the API
-    /// may have named a `customer_ref`. It costs a save [`budget::TABLE`] at most, and never its outcome.
+    /// may have named a `customer_ref`. It costs a save [`budget::TABLE`] at most, as much again if the
+    /// outbox has to deliver the tombstones, and never its outcome.
     async fn note(&self, state: WordsState, customer_ref: Option<&str>) {
         let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
         let words = async {
             let Some(ledger) = &self.services.ledger else { return };
-            let noted = ledger.note_words(self.summary, state, customer_ref, self.key.as_ref(), deadline).await;
+            let noted = ledger.note_words(self.summary, state, customer_ref, self.key().as_ref(), deadline).await;
             if let Err(error) = noted {
                 let what = "the table does not know that these words are safe: they may be taken twice";
                 self.tell(Fault::TableWrite, &error, what);
@@ -287,15 +310,20 @@ impl Work<'_> {
 
     async fn invalidate_cache(&self, customer_ref: Option<&str>, deadline: Instant) {
         let Some(cache) = &self.services.cache else { return };
-        let known = self.services.api.as_ref().and_then(|api| api.keys.known());
-        let tombstones = Cache::tombstones(&self.summary.request, customer_ref, known.as_ref());
+        let tombstones = Cache::tombstones(&self.summary.request, customer_ref, self.key().as_ref());
         let Err(error) = cache.bury(&tombstones, deadline).await else { return };
         self.tell(Fault::CacheVoid, &error, "the cache may hold what was known before this save");
         let Some(outbox) = &self.services.outbox else { return };
-        if let Err(error) = outbox.keep_tombstones(&tombstones, Timestamp::now(), self.deadlines.all).await {
+        let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
+        if let Err(error) = outbox.keep_tombstones(&tombstones, Timestamp::now(), deadline).await {
             let contact_id = self.summary.contact_id.as_deref();
             tracing::warn!(contact_id, detail = %error, "the outbox does not deliver the tombstones either");
         }
+    }
+
+    /// The API's key: it may have come after the first look.
+    fn key(&self) -> Option<ApiKey> {
+        self.services.api.as_ref().and_then(|api| api.keys.known()).or_else(|| self.key.clone())
     }
 
     fn tell(&self, fault: Fault, error: &aws::Error, what: &str) {

@@ -18,8 +18,8 @@ use crate::reason::Reason;
 use crate::services::Services;
 use crate::sticky_calls::{EndRequest, IntentStatus};
 use crate::summary::{
-    AGENT_NOTES, CALL_DATE, CALL_SUMMARY, INTENT_STATUS, LAST_ISSUE, LAST_ISSUE_SOURCE, Mark, RESOLUTION, Summary,
-    WordsId,
+    AGENT_NOTES, CALL_DATE, CALL_SUMMARY, FILLER, INTENT_STATUS, LAST_ISSUE, LAST_ISSUE_SOURCE, Mark, RESOLUTION,
+    Summary, WordsId,
 };
 
 /// What every value is called that is to be saved as a variable of the rest of its name.
@@ -37,7 +37,7 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
         Ok(summary) => summary,
         Err(reason) => {
             if let (Reason::OptedOut, Some(call_id)) = (reason, contact.call_id()) {
-                delivery::note_opt_out(&call_id, contact.contact_id().as_deref(), services, deadline).await;
+                delivery::note_opt_outs(&[call_id], services, deadline.min(Instant::now() + budget::TABLE)).await;
             }
             return fallback(Some(contact), reason);
         }
@@ -115,11 +115,12 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
     if !contact.kind().is_saved_by_flows() {
         return Err(Reason::NotInbound);
     }
-    let customer_ref = identity::customer_ref(contact.value("customer_ref"));
+    let customer_ref = identity::known_ref(contact);
     let hints = identity::hints(contact, config);
     if customer_ref.is_none() && !hints.are_usable() {
         return Err(if identity::is_internal(contact, config) { Reason::InternalNumber } else { Reason::NoIdentity });
     }
+    let texts = Texts::of(contact);
     let call_start = contact.call_start();
     let started = [call_start.clone(), contact.initiation_timestamp()].into_iter().flatten();
     let request = EndRequest {
@@ -128,13 +129,13 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
         customer_ref,
         intent: contact.value("intent").unwrap_or_else(|| "general_inquiry".to_owned()),
         intent_status: intent_status(contact, source),
-        variables: variables(contact, config, call_start, now),
+        variables: variables(contact, &texts, config, call_start, now),
     };
     Ok(Summary {
         contact_id: contact.contact_id(),
         request,
         hints,
-        words: words(contact, source),
+        words: words(contact, &texts, source),
         started: started.filter_map(|text| text.parse().ok()).next().unwrap_or(now),
         came: to_the_millisecond(now),
     })
@@ -149,22 +150,42 @@ pub fn is_marked(summary: &Summary, contact: &Contact<'_>) -> bool {
 
 /// Whether somebody wrote something about the call: a summary or notes.
 pub fn holds_text(contact: &Contact<'_>) -> bool {
-    written(contact).is_some()
+    [CALL_SUMMARY, AGENT_NOTES].iter().any(|name| text(contact, name).is_some())
 }
 
-/// What somebody wrote, and as what.
-fn written(contact: &Contact<'_>) -> Option<(String, &'static str)> {
-    [CALL_SUMMARY, AGENT_NOTES].into_iter().find_map(|name| Some((contact.value(name)?, name)))
+/// A text that somebody wrote: the block's parameter, else the contact attribute. The integration guide's filler is none.
+fn text(contact: &Contact<'_>, name: &str) -> Option<String> {
+    let is_written = |text: &String| text.trim() != FILLER;
+    contact.parameter(name).filter(is_written).or_else(|| contact.attribute(name).filter(is_written))
+}
+
+/// What somebody wrote, without card numbers.
+struct Texts {
+    summary: Option<String>,
+    notes: Option<String>,
+}
+
+impl Texts {
+    fn of(contact: &Contact<'_>) -> Self {
+        let [summary, notes] = [CALL_SUMMARY, AGENT_NOTES].map(|name| Some(card_numbers::mask(&text(contact, name)?)));
+        Self { summary, notes }
+    }
+
+    /// What the next call starts from, and as what it was written.
+    fn last_issue(&self) -> Option<(&String, &'static str)> {
+        let summary = self.summary.as_ref().map(|text| (text, CALL_SUMMARY));
+        summary.or_else(|| self.notes.as_ref().map(|text| (text, AGENT_NOTES)))
+    }
 }
 
 /// The id of the words: of what somebody wrote, or decided by giving the block a status.
-fn words(contact: &Contact<'_>, source: Source<'_>) -> Option<WordsId> {
+fn words(contact: &Contact<'_>, texts: &Texts, source: Source<'_>) -> Option<WordsId> {
     let is_decided = matches!(source, Source::Flow) && contact.parameter(INTENT_STATUS).is_some();
-    if !is_decided && !holds_text(contact) {
+    if !is_decided && texts.last_issue().is_none() {
         return None;
     }
-    let [summary, notes, status] = [CALL_SUMMARY, AGENT_NOTES, INTENT_STATUS].map(|name| contact.value(name));
-    Some(WordsId::new(summary.as_deref(), notes.as_deref(), status.as_deref()))
+    let status = contact.value(INTENT_STATUS);
+    Some(WordsId::new(texts.summary.as_deref(), texts.notes.as_deref(), status.as_deref()))
 }
 
 /// A word that is none of the API's means that somebody should look; none at all means that the call went its way, or what
@@ -184,32 +205,31 @@ fn intent_status(contact: &Contact<'_>, source: Source<'_>) -> IntentStatus {
 /// What the next call shall know. Card numbers are taken out of every text.
 fn variables(
     contact: &Contact<'_>,
+    texts: &Texts,
     config: &Config,
     call_start: Option<String>,
     now: Timestamp,
 ) -> BTreeMap<String, String> {
     // A call that nobody wrote about must not bury what an earlier one left.
-    let (last_issue, source) = written(contact).unzip();
+    let (last_issue, source) = texts.last_issue().unzip();
     let call_date = contact
         .value("call_date")
         .or(call_start)
         .or_else(|| contact.initiation_timestamp())
         .unwrap_or_else(|| format!("{now:.3}"));
     let own = [
-        (LAST_ISSUE, last_issue),
+        (LAST_ISSUE, last_issue.cloned()),
         (LAST_ISSUE_SOURCE, source.map(str::to_owned)),
-        (RESOLUTION, contact.value(AGENT_NOTES)),
-        (CALL_DATE, Some(call_date)),
+        (RESOLUTION, texts.notes.clone()),
+        (CALL_DATE, Some(card_numbers::mask(&call_date))),
     ];
-    let reserved = own.clone().map(|(name, _)| name);
-    let names = config.variables.iter().map(|variable| variable.name.as_str());
-    let written_back = names
-        .filter(|name| !reserved.contains(name))
-        .filter_map(|name| Some((name, contact.value(&format!("{VARIABLE_PREFIX}{name}")))));
-    own.into_iter()
-        .chain(written_back)
-        .filter_map(|(name, value)| Some((name.to_owned(), card_numbers::mask(&value?))))
-        .collect()
+    let is_own = |name: &&str| [LAST_ISSUE, LAST_ISSUE_SOURCE, RESOLUTION, CALL_DATE].contains(name);
+    let names = config.variables.iter().map(|variable| variable.name.as_str()).filter(|name| !is_own(name));
+    let written_back = names.map(|name| {
+        let value = contact.value(&format!("{VARIABLE_PREFIX}{name}"));
+        (name, value.map(|value| card_numbers::mask(&value)))
+    });
+    own.into_iter().chain(written_back).filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// As messages and rows keep it.

@@ -22,6 +22,11 @@ pub fn customer_ref(text: Option<String>) -> Option<String> {
     text.filter(|text| !stands_for_nothing(text) && text.chars().count() <= MAX_CUSTOMER_REF_CHARS)
 }
 
+/// The reference that an earlier segment stored: the block's parameter, else the contact attribute.
+pub fn known_ref(contact: &Contact<'_>) -> Option<String> {
+    customer_ref(contact.parameter("customer_ref")).or_else(|| customer_ref(contact.attribute("customer_ref")))
+}
+
 /// Whether a text is blank, zeros alone, or a placeholder, in upper or lower case.
 fn stands_for_nothing(text: &str) -> bool {
     let text = text.trim().to_lowercase();

@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::aws::{self, Condition, Row, Table};
-use crate::keyed_hash::KeyedHash;
+use crate::hash::{KeyedHash, sha256};
+use crate::reason::Reason;
 use crate::sticky_calls::{ApiKey, IntentStatus};
-use crate::summary::{Newest, Summary, sha256};
+use crate::summary::{Newest, Summary};
 
 /// How long a row is kept: longer than the outbox keeps anything.
 const TTL: SignedDuration = SignedDuration::from_hours(15 * 24);
@@ -25,6 +26,9 @@ const CAME: &str = "came_ms";
 const INTENT: &str = "intent";
 const INTENT_STATUS: &str = "intent_status";
 
+/// The state of words that the API has.
+const TAKEN: &str = "taken";
+
 /// A newer call's entry stays; one call's entries follow one another as its words come.
 const UNLESS_OLDER: Condition = Condition {
     expression: "attribute_not_exists(id) OR (call_id = :call_id AND came_ms <= :came_ms) \
@@ -37,20 +41,21 @@ const UNLESS_OLDER: Condition = Condition {
 pub enum WordsState {
     /// The API has them.
     Taken,
-    /// The outbox has them.
-    Queued,
+    /// The outbox has them, since the API did not take them for this reason.
+    Queued(Reason),
 }
 
 impl WordsState {
+    /// As a row keeps it: `taken`, or the reason.
     fn as_str(self) -> &'static str {
         match self {
-            Self::Taken => "taken",
-            Self::Queued => "queued",
+            Self::Taken => TAKEN,
+            Self::Queued(reason) => reason.code(),
         }
     }
 
     fn parse(word: &str) -> Option<Self> {
-        [Self::Taken, Self::Queued].into_iter().find(|state| state.as_str() == word)
+        if word == TAKEN { Some(Self::Taken) } else { Reason::parse(word).map(Self::Queued) }
     }
 }
 
@@ -130,13 +135,14 @@ impl Ledger {
         words.and(newest.map(|_| ()))
     }
 
-    /// Notes that the customer has opted out in this call.
+    /// Notes that the customers have opted out in these calls.
     ///
     /// # Errors
     ///
-    /// If the table does not take it before `deadline`.
-    pub async fn note_opt_out(&self, call_id: &str, deadline: Instant) -> Result<(), aws::Error> {
-        self.table.write(&[Row::new(opt_out_id(call_id), expires_at())], deadline).await
+    /// If the table does not take all of it before `deadline`; it may have some.
+    pub async fn note_opt_outs(&self, call_ids: &[String], deadline: Instant) -> Result<(), aws::Error> {
+        let rows: Vec<_> = call_ids.iter().map(|call_id| Row::new(opt_out_id(call_id), expires_at())).collect();
+        self.table.write(&rows, deadline).await
     }
 }
 

@@ -15,7 +15,7 @@
 //! - [`summary`], [`delivery`]: what a call leaves, and its way to the API, else to the [`outbox`]
 //! - [`api`], [`keys`]: the API, asked with the key of the moment and not while it is down
 //! - [`cache`]: answers that are kept for a caller who rings back
-//! - [`ledger`]: what is known of calls that are over: words that are safe, the newest call, opt-outs
+//! - [`ledger`], [`newest`]: what is known of calls that are over: words that are safe, the newest call, opt-outs
 //!
 //! Three worlds are at the edges, and none of them knows another:
 //!
@@ -25,7 +25,7 @@
 //!
 //! All lean on: [`config`] (environment variables), [`services`] (what is built of them), [`https`] (TLS and what else
 //! HTTP clients share), [`budget`] (time), [`batch`], [`answer`], [`reason`] and [`fault`] (what a handler hands back,
-//! and the codes), [`card_numbers`] (masking), [`keyed_hash`] (the table's keys),
+//! and the codes), [`card_numbers`] (masking), [`hash`] (the table's keys, the words' ids),
 //! [`json`] (lenient reading), [`logging`], [`metrics`].
 
 pub mod answer;
@@ -43,14 +43,15 @@ pub mod delivery;
 pub mod dispatch;
 pub mod end_call;
 pub mod fault;
+pub mod hash;
 pub mod https;
 pub mod identity;
 pub mod json;
-pub mod keyed_hash;
 pub mod keys;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;
+pub mod newest;
 pub mod outbox;
 pub mod reason;
 pub mod redelivery;

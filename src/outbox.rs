@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::aws::{self, MAX_DELAY, Queue};
+use crate::aws::{self, MAX_DELAY, Pending, Queue};
 use crate::connect::is_contact_id;
 use crate::json::Object;
 use crate::reason::Reason;
 use crate::sticky_calls::{EndRequest, IdentityHints};
-use crate::summary::{CALL_DATE, LAST_ISSUE, RESOLUTION, Summary, WordsId};
+use crate::summary::{CALL_DATE, FILLER, LAST_ISSUE, RESOLUTION, Summary, WordsId};
 
 /// The version of the messages that are written and read here.
 const VERSION: u32 = 1;
@@ -112,14 +112,15 @@ impl Outbox {
         Self { queue }
     }
 
-    /// Keeps a summary that was not delivered for `reason`, and is done before `deadline`. `Ok` means that it will be
-    /// delivered, or ends where an operator is told of it.
+    /// Begins to keep a summary that was not delivered for `reason`; nobody waits for that beyond `deadline`. `Ok` in the end
+    /// means that it will be delivered, or ends where an operator is told of it; an error, that the queue did not say that
+    /// it has the message.
     ///
     /// # Errors
     ///
-    /// If the queue did not say that it has the message.
-    pub async fn keep(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<(), aws::Error> {
-        self.send(summary, reason.code(), Duration::ZERO, deadline).await
+    /// If the message can't be written.
+    pub fn keep(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<Pending<()>, aws::Error> {
+        self.send(summary, reason.code(), Duration::ZERO, deadline)
     }
 
     /// Keeps a summary without words that is to be delivered later, when nobody can still be writing any, and is done before
@@ -129,7 +130,8 @@ impl Outbox {
     ///
     /// If the queue did not say that it has the message.
     pub async fn defer(&self, summary: &Summary, deadline: Instant) -> Result<(), aws::Error> {
-        self.send(summary, DEFERRED, ROOM_FOR_WORDS, deadline).await
+        let mut sending = self.send(summary, DEFERRED, ROOM_FOR_WORDS, deadline)?;
+        sending.wait(deadline).await.unwrap_or(Err(aws::Error::Timeout))
     }
 
     /// Keeps the ids of tombstones that the table did not take, and is done before `deadline`. `Ok` means that they will be
@@ -145,11 +147,18 @@ impl Outbox {
             queued_at: format!("{now:.3}"),
             tombstones: ids.to_vec(),
         };
-        self.queue.send(&written(serde_json::to_string(&message))?, Duration::ZERO, deadline).await
+        let mut sending = self.queue.send(&written(serde_json::to_string(&message))?, Duration::ZERO, deadline);
+        sending.wait(deadline).await.unwrap_or(Err(aws::Error::Timeout))
     }
 
-    async fn send(&self, summary: &Summary, why: &str, delay: Duration, deadline: Instant) -> Result<(), aws::Error> {
-        self.queue.send(&written(write(summary, why, Timestamp::now()))?, delay, deadline).await
+    fn send(
+        &self,
+        summary: &Summary,
+        why: &str,
+        delay: Duration,
+        deadline: Instant,
+    ) -> Result<Pending<()>, aws::Error> {
+        Ok(self.queue.send(&written(write(summary, why, Timestamp::now()))?, delay, deadline))
     }
 
     /// Hides a received message for `wait`, and is done before `deadline`.
@@ -211,7 +220,11 @@ pub fn read(body: &str) -> Result<Kept, Unreadable> {
 
 /// The summary in a message. What it does not say, as those of earlier builds don't, follows from the request.
 fn summary(message: Message) -> Summary {
-    let Message { contact_id, request, hints, words, .. } = message;
+    let Message { contact_id, mut request, hints, words, .. } = message;
+    // Earlier builds sent it where nobody had written anything.
+    if request.variables.get(LAST_ISSUE).is_some_and(|text| text.trim() == FILLER) {
+        request.variables.remove(LAST_ISSUE);
+    }
     let text = |name: &str| request.variables.get(name).map(String::as_str);
     let of_request = || WordsId::new(text(LAST_ISSUE), text(RESOLUTION), Some(request.intent_status.as_str()));
     let words = words.or_else(|| text(LAST_ISSUE).map(|_| of_request()));
@@ -314,6 +327,9 @@ mod tests {
         assert!(read.words.is_some() && read.holds_text());
         assert_eq!(read.started, "2026-02-07T10:30:00Z".parse().unwrap());
         assert_eq!(read.came, "2026-02-07T10:40:00Z".parse().unwrap());
+        let filler = body.to_string().replace("\"text\"", "\"Customer called for support\"");
+        let filler = read_summary(&filler.replace(r#""last_issue_source":"call_summary","#, ""));
+        assert_eq!((filler.words, filler.request.variables.get("last_issue")), (None, None));
     }
 
     #[test]

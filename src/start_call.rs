@@ -158,7 +158,7 @@ pub fn request(contact: &Contact<'_>, config: &Config) -> Result<StartRequest, R
     }
     let identity_hints = IdentityHints {
         dnis: contact.system_number().map(|number| number.as_str().to_owned()),
-        customer_ref: identity::customer_ref(contact.value("customer_ref")),
+        customer_ref: identity::known_ref(contact),
         ..identity::hints(contact, config)
     };
     if !identity_hints.are_usable() {
@@ -199,8 +199,7 @@ fn attributes(
 ) -> Attributes {
     let returning = lookup.returning.to_string();
     // A flow stores what it gets, so a reference that it already had must not come back empty.
-    let customer_ref = identity::customer_ref(answer.customer_ref.clone())
-        .or_else(|| identity::customer_ref(contact?.value("customer_ref")));
+    let customer_ref = identity::customer_ref(answer.customer_ref.clone()).or_else(|| identity::known_ref(contact?));
     let (last_issue, last_issue_source) = last_issue(answer);
     // A name of which nothing is left to read is none.
     let intents = || answer.open_intents.iter().filter(|intent| !attribute_text(&intent.name).is_empty());

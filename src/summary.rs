@@ -1,10 +1,10 @@
 //! What a call leaves for the next one, and the words by which a save and the next start agree on it.
 
 use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::card_numbers;
+use crate::hash::sha256;
 use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus, MAX_CALL_ID_CHARS};
 
 /// What the integration guide's own functions save where nobody wrote anything. It is never sent; read back, it is nothing.
@@ -108,6 +108,12 @@ impl Summary {
         }
     }
 
+    /// Whether it says nothing that another call, which is `newer`, has not said about the same intent.
+    pub fn says_nothing_beside(&self, newer: &Newest) -> bool {
+        let is_another_call = newer.call_id != self.request.call_id;
+        self.words.is_none() && is_another_call && newer.intent == self.request.intent
+    }
+
     /// What the API is told if something newer is known: the text as the earlier issue, and nothing that would replace what
     /// the newer one left.
     pub fn beside(&self, newest: &Newest) -> EndRequest {
@@ -132,11 +138,12 @@ impl Summary {
 pub struct WordsId(String);
 
 impl WordsId {
-    /// The id of these words, as they were given.
+    /// The id of these words: summary and notes with card numbers replaced, and the status as it was given.
     pub fn new(summary: Option<&str>, notes: Option<&str>, status: Option<&str>) -> Self {
+        let status = status.map(card_numbers::mask);
         let mut all = String::new();
-        for (name, text) in [(CALL_SUMMARY, summary), (AGENT_NOTES, notes), (INTENT_STATUS, status)] {
-            let text = card_numbers::mask(text.unwrap_or_default().trim());
+        for (name, text) in [(CALL_SUMMARY, summary), (AGENT_NOTES, notes), (INTENT_STATUS, status.as_deref())] {
+            let text = text.unwrap_or_default().trim();
             all += &format!("{name} {} {text}", text.len());
         }
         let mut hash = sha256(all.as_bytes());
@@ -169,7 +176,106 @@ impl<'a> Mark<'a> {
     }
 }
 
-/// A SHA-256 in hex digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn summary(variables: &[(&str, &str)], words: Option<WordsId>) -> Summary {
+        let variables = variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let request = EndRequest {
+            call_id: "older".to_owned(),
+            customer_ref: Some("cust_1".to_owned()),
+            identity_hints: None,
+            intent: "billing_issue".to_owned(),
+            intent_status: IntentStatus::Resolved,
+            variables: BTreeMap::from_iter(variables),
+        };
+        let hints = IdentityHints { ani: Some("+12025550101".to_owned()), ..IdentityHints::default() };
+        let [started, came] = ["2026-02-07T10:00:00Z", "2026-02-07T10:10:00Z"].map(|time| time.parse().unwrap());
+        Summary { contact_id: None, request, hints, words, started, came }
+    }
+
+    fn newest(call_id: &str, started: &str, came: &str) -> Newest {
+        let ms = |time: &str| time.parse::<Timestamp>().unwrap().as_millisecond();
+        Newest {
+            call_id: call_id.to_owned(),
+            started_ms: ms(started),
+            came_ms: ms(came),
+            intent: "billing_issue".to_owned(),
+            intent_status: IntentStatus::Open,
+        }
+    }
+
+    #[test]
+    fn the_same_words_have_the_same_id_and_other_words_another() {
+        let id = WordsId::new;
+        let one = id(Some("Refund"), None, Some("open"));
+        assert_eq!(one, id(Some(" Refund\n"), Some(" "), Some("open")));
+        assert_eq!(one.0.len(), 16);
+        for other in [
+            id(Some("refund"), None, Some("open")),
+            id(None, Some("Refund"), Some("open")),
+            id(Some("Refund"), None, None),
+            id(Some("Refund"), None, Some("resolved")),
+            id(Some("Refund"), Some("open"), None),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn a_mark_stops_its_own_words_and_given_ones_only_in_its_own_call() {
+        let words = WordsId::new(Some("Refund"), None, None);
+        let mark = format!("call.1.{}", words.0);
+        let mark = Mark::parse(&mark).unwrap();
+        assert!(mark.stops(&words, "call.1", true) && mark.stops(&words, "call.2", false));
+        assert!(!mark.stops(&words, "call.2", true), "the same words may be meant for another call");
+        assert!(!mark.stops(&WordsId::new(Some("Other"), None, None), "call.1", false));
+        assert!(Mark::parse("true").is_none());
+    }
+
+    #[test]
+    fn words_of_their_own_carry_everybody_who_the_customer_is() {
+        let words = WordsId::new(Some("Refund"), None, None);
+        let summary = summary(&[], Some(words.clone()));
+        let standalone = summary.standalone(&summary.request).unwrap();
+        assert_eq!(standalone.call_id, format!("older.{}", words.0));
+        let hints = IdentityHints { customer_ref: Some("cust_1".to_owned()), ..summary.hints.clone() };
+        assert_eq!((standalone.customer_ref, standalone.identity_hints), (None, Some(hints)));
+        assert_eq!(self::summary(&[], None).standalone(&summary.request), None, "nothing was said");
+    }
+
+    #[test]
+    fn another_call_is_newer_by_its_start_and_the_same_one_by_when_its_words_came() {
+        let summary = summary(&[], None);
+        assert!(summary.is_older_than(&newest("newer", "2026-02-07T10:00:01Z", "2026-02-07T10:05:00Z")));
+        assert!(!summary.is_older_than(&newest("newer", "2026-02-07T10:00:00Z", "2026-02-08T10:00:00Z")));
+        assert!(summary.is_older_than(&newest("older", "2026-02-07T10:00:00Z", "2026-02-07T10:10:01Z")));
+        assert!(!summary.is_older_than(&newest("older", "2026-02-07T11:00:00Z", "2026-02-07T10:10:00Z")));
+    }
+
+    #[test]
+    fn beside_a_newer_call_words_are_the_earlier_issue_and_none_is_left_out() {
+        let newer = newest("newer", "2026-02-07T10:30:00Z", "2026-02-07T10:40:00Z");
+        let by_both = [
+            (LAST_ISSUE, "Refund"),
+            (LAST_ISSUE_SOURCE, CALL_SUMMARY),
+            (RESOLUTION, "Asked billing"),
+            (CALL_DATE, "2026-02-07"),
+            ("tier", "gold"),
+        ];
+        let request = summary(&by_both, None).beside(&newer);
+        let expected =
+            [(EARLIER_ISSUE, "Refund / Asked billing"), (EARLIER_ISSUE_DATE, "2026-02-07"), ("tier", "gold")];
+        assert_eq!(request.variables, BTreeMap::from(expected.map(|(name, text)| (name.to_owned(), text.to_owned()))));
+        assert_eq!(request.intent_status, IntentStatus::Open, "the newer call decides about their common intent");
+
+        let by_notes = [(LAST_ISSUE, "Notes"), (LAST_ISSUE_SOURCE, AGENT_NOTES), (RESOLUTION, "Notes")];
+        assert_eq!(summary(&by_notes, None).beside(&newer).variables[EARLIER_ISSUE], "Notes");
+        let other_intent = Newest { intent: "sales".to_owned(), ..newer };
+        let silent = summary(&[(CALL_DATE, "2026-02-07")], None).beside(&other_intent);
+        assert_eq!((silent.variables.len(), silent.intent_status), (0, IntentStatus::Resolved));
+    }
 }

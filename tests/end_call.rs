@@ -69,6 +69,23 @@ async fn a_call_in_which_nobody_wrote_anything_leaves_no_issue() {
 }
 
 #[tokio::test]
+async fn the_integration_guides_filler_is_nothing_that_somebody_wrote() {
+    let filler = json!("Customer called for support");
+    let request = request_for(&save(&[("call_summary", filler.clone()), ("call_date", json!("d"))])).await;
+    assert_eq!(request["variables"], json!({"call_date": "d"}));
+    let beside = save(&[("call_summary", filler), ("agent_notes", json!("Sent a copy")), ("call_date", json!("d"))]);
+    assert_eq!(request_for(&beside).await["variables"]["last_issue"], "Sent a copy");
+}
+
+#[tokio::test]
+async fn a_reference_that_stands_for_nothing_hides_no_good_one() {
+    for nothing in ["null", "undefined", "0", &"r".repeat(257)] {
+        let request = request_for(&save(&[("customer_ref", json!(nothing))])).await;
+        assert_eq!(request["customer_ref"], JANE, "{nothing}");
+    }
+}
+
+#[tokio::test]
 async fn notes_stand_in_for_a_missing_summary_and_say_so() {
     let request = request_for(&save(&[("agent_notes", json!("Asked for a copy")), ("call_date", json!("d"))])).await;
     let expected = json!({

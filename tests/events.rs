@@ -83,12 +83,12 @@ async fn every_sample_event_gets_its_answer_under_awss_emulator() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs AWS's runtime interface emulator, whose path is in STICKY_CONNECT_EMULATOR"]
 async fn an_api_that_hangs_or_is_down_costs_a_flow_its_budget_and_no_more_under_awss_emulator() {
-    // What never stops sending is parsed in long strides, between which the clock is looked at; only an optimised binary
-    // takes them in good time.
-    let endless = Fault::Endless(b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n".to_vec());
+    let chunked = b"HTTP/1.1 200 -\r\nTransfer-Encoding: chunked\r\n\r\n";
     let faults = [
         (Fault::Hang, "timeout"),
-        (endless, "timeout"),
+        (Fault::Endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"), "timeout"),
+        (Fault::Endless(chunked, b"0"), "timeout"),
+        (Fault::Endless(chunked, b"1\r\n \r\n"), "invalid_response"),
         (Fault::status(500), "server_error"),
         (Fault::Reset, "network"),
     ];

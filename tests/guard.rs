@@ -193,3 +193,17 @@ async fn moto_saves_and_records_go_straight_to_the_outbox_while_the_api_is_down(
     assert_eq!((come_again.len(), received), (0, 2));
     assert_eq!(stack.api.ended().len(), 2);
 }
+
+/// The message is on its way once; waiting for it a second time must not send it again.
+#[tokio::test]
+async fn a_queue_that_is_slow_while_the_api_is_down_gets_each_summary_once_and_the_flow_hears_so() {
+    let slow = AwsFault::AnswerAfter(Duration::from_millis(600), json!({"MessageId": "m"}));
+    let aws = Aws::down(slow).await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_QUEUE]).await;
+    three_callers_meet(&mut stack, Fault::status(503)).await;
+    for number in 1..=2 {
+        let answer = stack.invoke(&end_of_call(number)).await;
+        assert_eq!(answer["save_status"], "queued", "{answer}");
+        assert_eq!(aws.received(Service::Sqs).len(), number);
+    }
+}

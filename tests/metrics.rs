@@ -6,13 +6,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault};
-use stand_ins::events::{event, record, stream, with_attribute, with_contact, with_parameter};
+use stand_ins::events::{event, record, stream, with_contact, with_parameter};
 use stand_ins::log::{lines, metrics};
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::{Fault, KEY};
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
-const JANE: &str = "00000000-0000-4000-8000-000000000001";
 const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "300");
 const SAVE: (&str, &str) = ("STICKY_CALLS_ACTION", "save");
 const TABLE: (&str, &str) = ("STICKY_CALLS_TABLE", "table");

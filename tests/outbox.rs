@@ -131,6 +131,28 @@ async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_agai
 }
 
 #[tokio::test]
+async fn the_same_words_twice_in_a_batch_are_delivered_once() {
+    let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
+    let mut body: Value = serde_json::from_str(&kept(1)).unwrap();
+    body["request"]["variables"] = json!({"last_issue": "once", "last_issue_source": "call_summary"});
+    let batch = queue(&[body.to_string(), body.to_string(), kept(2)]);
+    assert_eq!(stack.invoke(&batch).await, json!({"batchItemFailures": []}));
+    assert_eq!(ended(&stack.api), ["call 1", "call 2"]);
+}
+
+#[tokio::test]
+async fn a_block_that_runs_again_hears_that_its_words_wait_and_does_not_queue_them_twice() {
+    let aws = Aws::in_memory().await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, NO_QUEUE, ("STICKY_CALLS_TABLE", "table")]).await;
+    stack.api.fail_always(Some(Fault::status(500)));
+    let first = stack.invoke(&end_of_call(1)).await;
+    assert_eq!((&first["save_status"], &first["error"]), (&json!("queued"), &json!("server_error")));
+    stack.api.fail_always(None);
+    assert_eq!(stack.invoke(&end_of_call(1)).await, first);
+    assert_eq!((aws.messages().len(), stack.api.ended().len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_thousand_summaries_in_one_batch_are_all_delivered_with_eight_requests_at_once() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
     // None is answered before there are eight, so with fewer at once they would wait until their time is up.

@@ -15,7 +15,7 @@ use crate::https::Https;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest that one try waits for an answer. Whoever asks has a deadline of their own, which is mostly sooner.
-const READ_TIMEOUT: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often a request is tried in all, and the pause before the second try. The SDK's own pause, a second, is longer
 /// than any share of a caller's budget.

@@ -17,5 +17,6 @@ mod table;
 pub use access::{Access, Clients};
 pub use error::Error;
 pub use queue::{MAX_DELAY, MAX_VISIBILITY, Queue};
+pub use request::Pending;
 pub use secret::Secret;
 pub use table::{Condition, Row, Table};

@@ -7,7 +7,7 @@ use aws_types::SdkConfig;
 use tokio::time::Instant;
 
 use super::Error;
-use super::request::finish;
+use super::request::{Pending, finish};
 
 /// The longest that a message can be put off: 12 hours, counted from its receipt
 /// ([`ChangeMessageVisibility`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)).
@@ -28,18 +28,13 @@ impl Queue {
         Self { client: Client::new(shared), url: url.to_owned() }
     }
 
-    /// Sends a message that can be received after `delay`, at most [`MAX_DELAY`] and in whole seconds, and is done before
-    /// `deadline`. `Ok` means that SQS has it.
-    ///
-    /// # Errors
-    ///
-    /// Where SQS did not say so; it may have the message all the same.
-    pub async fn send(&self, body: &str, delay: Duration, deadline: Instant) -> Result<(), Error> {
+    /// Begins to send a message that can be received after `delay`, at most [`MAX_DELAY`] and in whole seconds; nobody waits
+    /// for it beyond `deadline`. `Ok` in the end means that SQS has it; an error, that it did not say so.
+    pub fn send(&self, body: &str, delay: Duration, deadline: Instant) -> Pending<()> {
         let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).ok().filter(|seconds| *seconds > 0);
         let request =
             self.client.send_message().queue_url(&self.url).message_body(sendable(body)).set_delay_seconds(seconds);
-        finish(request.send(), deadline).await?;
-        Ok(())
+        Pending::start(async move { request.send().await.map(|_| ()) }, deadline)
     }
 
     /// Hides a received message for `delay` from now, at most [`MAX_VISIBILITY`]; whole seconds.

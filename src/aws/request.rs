@@ -4,15 +4,39 @@ use std::time::Duration;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Error;
 
-/// A request without an answer after this long is abandoned.
+/// A request without an answer after this long is abandoned, unless somebody waits longer for it.
 const ABANDONED_AFTER: Duration = Duration::from_secs(5);
 
-/// Waits for a request until `deadline`, and lets it go on after that: a connection that takes longer than a caller's share
-/// is there for the next call, which would otherwise begin it anew.
+/// A request that is under way. It goes on whether somebody waits for it or not: a connection that takes longer than a
+/// caller's share is there for the next call, which would otherwise begin it anew.
+pub struct Pending<T>(JoinHandle<Result<T, Error>>);
+
+impl<T: Send + 'static> Pending<T> {
+    /// Starts a request for which nobody waits beyond `deadline`.
+    pub(super) fn start<E>(
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
+        deadline: Instant,
+    ) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+    {
+        let longest = ABANDONED_AFTER.max(deadline.saturating_duration_since(Instant::now()));
+        Self(tokio::spawn(async move { Ok(timeout(longest, request).await??) }))
+    }
+
+    /// Waits for the request until `deadline`; `None` if it is still under way then.
+    pub async fn wait(&mut self, deadline: Instant) -> Option<Result<T, Error>> {
+        let panicked = |_| Err(Error::InvalidResponse { detail: "a bug while AWS was asked" });
+        Some(timeout_at(deadline, &mut self.0).await.ok()?.unwrap_or_else(panicked))
+    }
+}
+
+/// Waits for a request until `deadline`, and lets it go on after that.
 ///
 /// # Errors
 ///
@@ -25,11 +49,7 @@ where
     T: Send + 'static,
     E: ProvideErrorMetadata + std::error::Error + Send + 'static,
 {
-    let request = tokio::spawn(timeout(ABANDONED_AFTER, request));
-    match timeout_at(deadline, request).await? {
-        Ok(answer) => Ok(answer??),
-        Err(_panic) => Err(Error::InvalidResponse { detail: "a bug while AWS was asked" }),
-    }
+    Pending::start(request, deadline).wait(deadline).await.unwrap_or(Err(Error::Timeout))
 }
 
 #[cfg(test)]
@@ -61,10 +81,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_is_never_answered_ends_after_five_seconds() {
+    async fn a_request_that_is_never_answered_is_abandoned_in_the_end() {
         let began = Instant::now();
-        let request = std::future::pending::<Answer>();
-        assert_eq!(finish(request, began + Duration::from_secs(60)).await, Err(Error::Timeout));
+        let mut pending = Pending::start(std::future::pending::<Answer>(), began);
+        assert_eq!(pending.wait(began).await, None);
+        assert_eq!(pending.wait(began + Duration::from_secs(60)).await, Some(Err(Error::Timeout)));
         assert_eq!(began.elapsed(), ABANDONED_AFTER);
+        let patient = began + Duration::from_secs(60);
+        assert_eq!(finish(std::future::pending::<Answer>(), patient).await, Err(Error::Timeout));
+        assert_eq!(Instant::now(), patient, "somebody waited longer");
     }
 }

@@ -1,11 +1,15 @@
 //! One DynamoDB table.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::SdkConfig;
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 use super::request::finish;
@@ -16,6 +20,10 @@ const EXPIRES_AT: &str = "expires_at";
 
 /// The most items that one request writes.
 const MOST_WRITTEN_AT_ONCE: usize = 25;
+
+/// How many requests may be under way at once. One that is late goes on, so a table that hangs would gather those of a whole
+/// batch.
+const MOST_REQUESTS: usize = 32;
 
 /// What the table holds under an id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,11 +82,12 @@ impl Row {
 pub struct Table {
     client: Client,
     name: String,
+    requests: Arc<Semaphore>,
 }
 
 impl Table {
     pub(super) fn new(shared: &SdkConfig, name: &str) -> Self {
-        Self { client: Client::new(shared), name: name.to_owned() }
+        Self { client: Client::new(shared), name: name.to_owned(), requests: Arc::new(Semaphore::new(MOST_REQUESTS)) }
     }
 
     /// Opens the connection to the table ahead of the first call, before `deadline`; a failure is the first call's to
@@ -100,7 +109,7 @@ impl Table {
         let wanted =
             KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(unusable)?;
         let request = self.client.batch_get_item().request_items(&self.name, wanted);
-        let answer = finish(request.send(), deadline).await?;
+        let answer = self.finish(request.send(), deadline).await?;
         if answer.unprocessed_keys().is_some_and(|unprocessed| !unprocessed.is_empty()) {
             return Err(Error::InvalidResponse { detail: "the table was read in part" });
         }
@@ -122,7 +131,7 @@ impl Table {
             });
             let writes = writes.collect::<Result<Vec<_>, Error>>()?;
             let request = self.client.batch_write_item().request_items(&self.name, writes);
-            let answer = finish(request.send(), deadline).await?;
+            let answer = self.finish(request.send(), deadline).await?;
             if answer.unprocessed_items().is_some_and(|unprocessed| !unprocessed.is_empty()) {
                 return Err(Error::InvalidResponse { detail: "the table was written in part" });
             }
@@ -146,11 +155,29 @@ impl Table {
             .set_item(Some(item))
             .condition_expression(condition.expression)
             .set_expression_attribute_values(Some(values));
-        match finish(request.send(), deadline).await {
+        match self.finish(request.send(), deadline).await {
             Ok(_) => Ok(()),
             Err(Error::Refused { code }) if code == "ConditionalCheckFailedException" => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Waits for a request until `deadline`, once there are few enough.
+    async fn finish<T, E>(
+        &self,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
+        deadline: Instant,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+    {
+        let permit = timeout_at(deadline, Arc::clone(&self.requests).acquire_owned()).await?;
+        let counted = async move {
+            let _until_it_ends = permit;
+            request.await
+        };
+        finish(counted, deadline).await
     }
 }
 

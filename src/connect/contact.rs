@@ -62,21 +62,6 @@ impl<'a> Contact<'a> {
         not_blank(self.parameters.scalar(name)?)
     }
 
-    /// Names of all parameters and attributes that start with `prefix`, each without it and once.
-    pub fn names_with_prefix(&self, prefix: &str) -> Vec<String> {
-        let mut names: Vec<_> = self
-            .parameters
-            .keys()
-            .chain(self.attributes.keys())
-            .filter_map(|name| name.strip_prefix(prefix))
-            .filter(|rest| !rest.trim().is_empty())
-            .map(str::to_owned)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
     /// The API's `call_id`: the block's parameter `call_id`, else the id of the call's first segment, else this segment's
     /// own; so it stays the same over transfers and in a disconnect flow. An agent's guide is a contact of its own, and
     /// goes by the attribute `call_id` or by the contact that it is related to.
@@ -377,12 +362,5 @@ mod tests {
         let voip =
             r#"{"Details":{"ContactData":{"CustomerEndpoint":{"Address":"sip:jane@example.com","Type":"VOIP"}}}}"#;
         assert_eq!(contact(voip).customer_email(), None);
-    }
-
-    #[test]
-    fn names_with_a_prefix_come_once_from_parameters_and_attributes() {
-        let event = r#"{"Details":{"ContactData":{"Attributes":{"var_tier":"gold","var_":"x","name":"y"}},
-            "Parameters":{"var_tier":"vip","var_name":"Jane"}}}"#;
-        assert_eq!(contact(event).names_with_prefix("var_"), ["name", "tier"]);
     }
 }

@@ -53,7 +53,7 @@ impl<'a> ContactRecord<'a> {
 
     /// Whether the call went on in another segment.
     pub fn has_next(&self) -> bool {
-        !self.data.is_null("NextContactId")
+        self.data.text("NextContactId").is_some_and(|id| !id.trim().is_empty())
     }
 
     /// What became of the call, if nobody decided it.
@@ -105,7 +105,12 @@ mod tests {
 
     #[test]
     fn the_last_segment_of_a_call_has_no_next_one() {
-        assert!(!ContactRecord::parse(&record(r#","NextContactId":null"#)).unwrap().has_next());
+        for none in ["null", "7", r#"" ""#] {
+            assert!(
+                !ContactRecord::parse(&record(&format!(r#","NextContactId":{none}"#))).unwrap().has_next(),
+                "{none}"
+            );
+        }
         assert!(ContactRecord::parse(&record(r#","NextContactId":"n""#)).unwrap().has_next());
     }
 

@@ -141,12 +141,12 @@ impl Client {
         })
     }
 
-    /// Opens the connection that the first call will use, before `deadline`. Nothing is sent over it, and where it fails
-    /// the first call opens its own.
+    /// Opens the connection that the first call will use, and waits for it until `deadline`. One that takes longer is there for
+    /// a later call. Nothing is sent over it, and if it fails the first call opens its own.
     pub async fn open_first_connection(&self, deadline: Instant) {
         // The opener never gets its connection, so its request never leaves and its answer is always an error.
         let request = self.opener.get(self.start_url.clone()).send();
-        let _ = timeout_at(deadline, self.transport().network.run(request)).await;
+        let _ = timeout_at(deadline, self.transport().network.begin(request)).await;
     }
 
     /// `POST /v1/calls/start`: asks who is calling, and is done before `deadline`.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::sleep;
 
 /// The thread's name, as a process listing shows it.
@@ -51,6 +51,11 @@ impl NetworkThread {
         let task = self.runtime.spawn(work);
         let _aborts_when_dropped = Waiting { thread: self, task: task.abort_handle() };
         task.await.ok()
+    }
+
+    /// Begins `work` on the thread. It goes on whether somebody waits for it or not.
+    pub(super) fn begin<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.runtime.spawn(work)
     }
 
     /// Whether the thread is still at work that was aborted, and would let other work wait.

@@ -1,7 +1,10 @@
 //! AWS, as far as the function uses it: SQS, DynamoDB and Secrets Manager behind one endpoint.
 //!
 //! The services themselves are those of [moto](https://docs.getmoto.org)'s server, which speaks their protocols; this
-//! stands in front of it, counts, and fails as it is told to. Without a server every request needs a fault.
+//! stands in front of it, counts, and fails as it is told to. Without a server every request needs a fault, unless it is
+//! [`in_memory`](Aws::in_memory).
+
+mod memory;
 
 use std::collections::HashMap;
 use std::io;
@@ -15,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use self::memory::Memory;
 use crate::function::Function;
 use crate::http::{Connection, Request, Response, head, parse_response, response};
 
@@ -77,6 +81,8 @@ struct State {
     faults: HashMap<Service, AwsFault>,
     received: Vec<(Service, String, Value)>,
     messages: Vec<Value>,
+    /// The table and the queue where there is no moto server.
+    memory: Memory,
     /// How many requests met [`AwsFault::EverySecondRefused`].
     counted: usize,
 }
@@ -125,7 +131,15 @@ impl Aws {
     /// Starts with nothing behind it: a queue takes every message, and every other service refuses everything.
     pub async fn with_a_queue_alone() -> Self {
         let aws = Self::down(AwsFault::Refused("AccessDeniedException")).await;
-        aws.fail(Service::Sqs, Some(AwsFault::Answer(json!({"MessageId": "m"}))));
+        aws.fail(Service::Sqs, None);
+        aws
+    }
+
+    /// Starts with nothing behind it: a queue takes every message, a table of any name is there and fast, and every secret
+    /// is refused.
+    pub async fn in_memory() -> Self {
+        let aws = Self::with_a_queue_alone().await;
+        aws.fail(Service::DynamoDb, None);
         aws
     }
 
@@ -236,6 +250,9 @@ impl Aws {
 
     /// Every item of a table, as DynamoDB writes it.
     pub async fn items(&self, table: &str) -> Vec<Value> {
+        if self.moto.is_none() {
+            return lock(&self.state).memory.items();
+        }
         let answer = self.ask(Service::DynamoDb, "Scan", json!({"TableName": table})).await;
         answer["Items"].as_array().cloned().unwrap_or_default()
     }
@@ -373,23 +390,26 @@ async fn serve_requests(mut connection: Connection, moto: Option<&str>, state: &
                 connection.send(&response(200, &[], answer.to_string().as_bytes())).await?;
             }
             Some(AwsFault::TakenThenHang) => {
-                forward(moto.expect("moto"), &request).await?;
+                carry_out(moto, &request, state).await?;
                 std::future::pending::<()>().await;
             }
             Some(AwsFault::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
-                pass_on(&mut connection, moto.expect("moto"), &request).await?;
+                pass_on(&mut connection, moto, &request, state).await?;
             }
-            Some(AwsFault::EverySecondRefused) | None => {
-                pass_on(&mut connection, moto.expect("moto"), &request).await?
-            }
+            Some(AwsFault::EverySecondRefused) | None => pass_on(&mut connection, moto, &request, state).await?,
         }
     }
     Ok(())
 }
 
-async fn pass_on(connection: &mut Connection, moto: &str, request: &Request) -> io::Result<()> {
-    let answer = forward(moto, request).await?;
+async fn pass_on(
+    connection: &mut Connection,
+    moto: Option<&str>,
+    request: &Request,
+    state: &Mutex<State>,
+) -> io::Result<()> {
+    let answer = carry_out(moto, request, state).await?;
     let kept: Vec<_> = answer
         .headers
         .iter()
@@ -399,6 +419,16 @@ async fn pass_on(connection: &mut Connection, moto: &str, request: &Request) -> 
     let mut bytes = head(answer.status, &kept, answer.body.len());
     bytes.extend_from_slice(&answer.body);
     connection.send(&bytes).await
+}
+
+async fn carry_out(moto: Option<&str>, request: &Request, state: &Mutex<State>) -> io::Result<Response> {
+    if let Some(moto) = moto {
+        return forward(moto, request).await;
+    }
+    let operation = request.header("x-amz-target").and_then(|target| target.split('.').nth(1)).unwrap_or_default();
+    let parameters = serde_json::from_slice(&request.body).unwrap_or_default();
+    let (status, answer) = lock(state).memory.answer(operation, &parameters);
+    Ok(Response { status, headers: Vec::new(), body: answer.to_string().into_bytes() })
 }
 
 /// Sends a request on to moto, on a connection of its own.

@@ -43,8 +43,8 @@ pub enum Fault {
     Huge(usize),
     /// These bytes, whatever they are, and then the connection is closed.
     Raw(Vec<u8>),
-    /// These bytes over and over, for as long as anybody reads them.
-    Endless(Vec<u8>),
+    /// These bytes, then others over and over, for as long as anybody reads them.
+    Endless(&'static [u8], &'static [u8]),
     /// The request is carried out, then the connection is reset: the API took it, and nobody hears of it.
     TakenThenReset,
     /// The answer that the start or end of this other call has got; the request is not carried out.
@@ -324,7 +324,7 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
             Some(Fault::Close) => return Ok(()),
             Some(Fault::CutBody) => return connection.send(&cut_body()).await,
             Some(Fault::Huge(length)) => return huge(connection, length, state).await,
-            Some(Fault::Endless(bytes)) => return endless(connection, &bytes).await,
+            Some(Fault::Endless(first, then)) => return endless(connection, first, then).await,
             Some(Fault::Raw(bytes)) => return connection.send(&bytes).await,
         };
         lock(state).bytes_sent += bytes.len();
@@ -353,8 +353,9 @@ async fn drip(mut connection: Connection) -> io::Result<()> {
     }
 }
 
-async fn endless(mut connection: Connection, bytes: &[u8]) -> io::Result<()> {
-    let many = bytes.repeat(64 * 1024 / bytes.len());
+async fn endless(mut connection: Connection, first: &[u8], then: &[u8]) -> io::Result<()> {
+    connection.send(first).await?;
+    let many = then.repeat(64 * 1024 / then.len());
     loop {
         connection.send(&many).await?;
     }

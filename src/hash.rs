@@ -1,13 +1,23 @@
-//! Keyed hashes of what identifies a caller: whoever reads the table finds no number and no id in its keys.
-//!
-//! A plain hash would not do: there are few enough phone numbers to try them all.
+//! Hashes: plain ones of words and calls, and keyed ones of what identifies a caller, so that whoever reads the table finds
+//! no number and no id in its keys. There a plain hash would not do: there are few enough phone numbers to try them all.
 
+use ring::digest::{SHA256, digest};
 use ring::hmac;
 
 use crate::sticky_calls::{ApiKey, IdentityHints, StartRequest};
 
 /// What the key of the hashes is derived for. It changes with the form of what is hashed or kept.
 const PURPOSE: &str = "sticky-connect table 1";
+
+/// A SHA-256 in hex digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
 
 /// Hashes by a key that is derived from the API's.
 pub struct KeyedHash(hmac::Key);
@@ -32,8 +42,7 @@ impl KeyedHash {
     }
 
     fn hash(&self, what: &serde_json::Value) -> String {
-        let hash = hmac::sign(&self.0, what.to_string().as_bytes());
-        hash.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        hex(hmac::sign(&self.0, what.to_string().as_bytes()).as_ref())
     }
 }
 
@@ -57,6 +66,12 @@ mod tests {
             ..IdentityHints::default()
         };
         StartRequest { call_id: "call_001".to_owned(), identity_hints, telco: None }
+    }
+
+    #[test]
+    fn a_hash_is_written_in_hex_digits() {
+        // The digest of "abc" in FIPS 180-4's own example.
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

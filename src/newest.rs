@@ -1,0 +1,116 @@
+//! Which call of each customer in a batch is the newest in which somebody wrote something. Several items of a batch are
+//! delivered at once, so what the table knows comes too late for them.
+
+use std::collections::BTreeMap;
+
+use crate::summary::{Newest, Summary};
+
+/// For each summary the newest call of its customer among all of them, itself included.
+pub fn among(summaries: &[&Summary]) -> Vec<Option<Newest>> {
+    let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
+    for summary in summaries.iter().filter(|summary| summary.holds_text()) {
+        for place in places_left(summary) {
+            let this = summary.as_newest();
+            let is_newer = |known: &Newest| order(&this) >= order(known);
+            if newest.get(&place).is_none_or(is_newer) {
+                newest.insert(place, this);
+            }
+        }
+    }
+    let of = |summary: &&Summary| {
+        let found = places_looked_at(summary).into_iter().filter_map(|place| newest.get(&place));
+        found.max_by_key(|newest| order(newest)).cloned()
+    };
+    summaries.iter().map(of).collect()
+}
+
+fn order(newest: &Newest) -> (i64, i64) {
+    (newest.started_ms, newest.came_ms)
+}
+
+/// Where a summary leaves that its call may be the newest. People who share a phone have a `customer_ref` each, if they have
+/// one.
+fn places_left(summary: &Summary) -> Vec<String> {
+    let mut places: Vec<_> = hints(summary).map(|hint| format!("anybody's {hint}")).collect();
+    match &summary.request.customer_ref {
+        Some(customer_ref) => places.push(format!("customer {customer_ref}")),
+        None => places.extend(hints(summary).map(|hint| format!("somebody's {hint}"))),
+    }
+    places
+}
+
+/// Where it looks for a newer one.
+fn places_looked_at(summary: &Summary) -> Vec<String> {
+    match &summary.request.customer_ref {
+        Some(customer_ref) => {
+            let somebodys = hints(summary).map(|hint| format!("somebody's {hint}"));
+            somebodys.chain([format!("customer {customer_ref}")]).collect()
+        }
+        None => hints(summary).map(|hint| format!("anybody's {hint}")).collect(),
+    }
+}
+
+fn hints(summary: &Summary) -> impl Iterator<Item = String> {
+    let ids = summary.hints.external_ids.iter().map(|(name, id)| format!("{name} {id}"));
+    ids.chain(summary.hints.ani.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus};
+    use crate::summary::{LAST_ISSUE_SOURCE, WordsId};
+
+    /// The summary of a call that started in this minute, of a customer with this reference and number.
+    fn summary(call_id: &str, minute: i64, customer_ref: Option<&str>, ani: &str) -> Summary {
+        let started = Timestamp::from_second(1_770_460_200 + minute * 60).unwrap();
+        Summary {
+            contact_id: None,
+            request: EndRequest {
+                call_id: call_id.to_owned(),
+                customer_ref: customer_ref.map(str::to_owned),
+                identity_hints: None,
+                intent: "i".to_owned(),
+                intent_status: IntentStatus::Open,
+                variables: BTreeMap::from([(LAST_ISSUE_SOURCE.to_owned(), "call_summary".to_owned())]),
+            },
+            hints: IdentityHints { ani: Some(ani.to_owned()), ..IdentityHints::default() },
+            words: Some(WordsId::new(Some(call_id), None, None)),
+            started,
+            came: started,
+        }
+    }
+
+    fn newest(summaries: &[Summary]) -> Vec<String> {
+        let all: Vec<_> = summaries.iter().collect();
+        among(&all).into_iter().map(|newest| newest.map(|newest| newest.call_id).unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn a_customer_who_rang_twice_has_one_newest_call_however_they_are_known() {
+        let by_number =
+            [summary("second", 2, None, "+1"), summary("first", 1, None, "+1"), summary("other", 9, None, "+2")];
+        assert_eq!(newest(&by_number), ["second", "second", "other"]);
+        let known_later = [summary("first", 1, None, "+1"), summary("second", 2, Some("cust"), "+1")];
+        assert_eq!(newest(&known_later), ["second", "second"]);
+        let known_before = [summary("first", 1, Some("cust"), "+1"), summary("second", 2, None, "+1")];
+        assert_eq!(newest(&known_before), ["second", "second"]);
+    }
+
+    #[test]
+    fn people_who_share_a_phone_each_have_a_newest_call() {
+        let two = [summary("hers", 1, Some("jane"), "+1"), summary("his", 2, Some("john"), "+1")];
+        assert_eq!(newest(&two), ["hers", "his"]);
+    }
+
+    #[test]
+    fn a_call_without_a_text_is_no_newest_one() {
+        let mut silent = summary("silent", 2, None, "+1");
+        silent.request.variables.clear();
+        assert_eq!(newest(&[summary("spoken", 1, None, "+1"), silent]), ["spoken", "spoken"]);
+    }
+}
