@@ -132,7 +132,8 @@ impl App {
         let services = &self.services;
         match (action, contact) {
             (Action::StartCall, Some(contact)) => start_call::handle(contact, services, deadline, now).await,
-            (Action::EndCall, Some(contact)) => end_call::handle(contact, services, deadline, now).await,
+            // So that a lookup does not carry a save's larger future about.
+            (Action::EndCall, Some(contact)) => Box::pin(end_call::handle(contact, services, deadline, now)).await,
             (action, None) => self.fallback(action, None, Reason::InvalidEvent, now),
         }
     }
