@@ -66,8 +66,7 @@ pub struct Started {
 
 /// The client: built once, used for every call of an execution environment.
 pub struct Client {
-    /// Replaced after an answer about another call, so that the connection which brought it is not used again; and if
-    /// the thread is stuck in what a server sends without end.
+    /// Replaced after an answer about another call, so that the connection which brought it is not used again.
     transport: Mutex<Arc<Transport>>,
     https: Https,
     /// For [`Client::open_first_connection`] alone.
@@ -172,10 +171,7 @@ impl Client {
     ) -> Call<T> {
         let began = Instant::now();
         let mut retry = Retry::once_before(deadline);
-        let mut transport = self.transport();
-        if transport.network.is_stuck().await {
-            transport = self.renew_transport(&transport);
-        }
+        let transport = self.transport();
         let mut http = &transport.pooled;
         let mut attempts = 0;
         let result = loop {
@@ -213,8 +209,8 @@ impl Client {
         Arc::clone(&self.transport.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces `old`, unless somebody has done so, and gives back what is used from now on.
-    fn renew_transport(&self, old: &Arc<Transport>) -> Arc<Transport> {
+    /// Replaces `old`, unless somebody has done so.
+    fn renew_transport(&self, old: &Arc<Transport>) {
         let mut current = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, old) {
             match Transport::new(&self.https, http(&self.https)) {
@@ -222,7 +218,6 @@ impl Client {
                 Err(error) => tracing::error!(%error, "the API's connections could not be replaced"),
             }
         }
-        Arc::clone(&current)
     }
 }
 

@@ -5,25 +5,17 @@
 //! came seconds late. On two threads the operating system divides the processor between them.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::sleep;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// The thread's name, as a process listing shows it.
 const NAME: &str = "network";
 
-/// How long work that was aborted may take to end. It ends at its next wait, which takes no time unless it never waits.
-const TIME_TO_END: Duration = Duration::from_millis(10);
-
 /// A thread with a runtime for network input and output. It ends some time after this is dropped.
 pub(super) struct NetworkThread {
     runtime: Handle,
-    /// Work that nobody waits for any more.
-    aborted: Mutex<Vec<AbortHandle>>,
     /// Dropped with this, which ends the thread.
     _running: oneshot::Sender<()>,
 }
@@ -42,56 +34,27 @@ impl NetworkThread {
             // An error means that the other end was dropped, which is what this waits for.
             let _ = runtime.block_on(ended);
         })?;
-        Ok(Self { runtime: handle, aborted: Mutex::default(), _running: running })
+        Ok(Self { runtime: handle, _running: running })
     }
 
     /// Runs `work` on the thread and gives back its result; `None` if it panicked. Whoever stops waiting for that aborts
-    /// the work.
+    /// the work: it ends at its next wait.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        let task = self.runtime.spawn(work);
-        let _aborts_when_dropped = Waiting { thread: self, task: task.abort_handle() };
-        task.await.ok()
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(work, &self.runtime);
+        tasks.join_next().await?.ok()
     }
 
     /// Begins `work` on the thread. It goes on whether somebody waits for it or not.
     pub(super) fn begin<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.runtime.spawn(work)
     }
-
-    /// Whether the thread is still at work that was aborted, and would let other work wait.
-    pub(super) async fn is_stuck(&self) -> bool {
-        if self.is_idle() {
-            return false;
-        }
-        sleep(TIME_TO_END).await;
-        !self.is_idle()
-    }
-
-    fn is_idle(&self) -> bool {
-        let mut aborted = self.aborted.lock().unwrap_or_else(PoisonError::into_inner);
-        aborted.retain(|task| !task.is_finished());
-        aborted.is_empty()
-    }
-}
-
-/// Somebody who waits for work.
-struct Waiting<'a> {
-    thread: &'a NetworkThread,
-    task: AbortHandle,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.task.is_finished() {
-            self.task.abort();
-            self.thread.aborted.lock().unwrap_or_else(PoisonError::into_inner).push(self.task.clone());
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use tokio::time::timeout;
 
@@ -104,7 +67,6 @@ mod tests {
         assert_eq!(name, Some(Some(NAME.to_owned())));
         assert_eq!(thread.run(async { panic!("a bug") }).await, None::<()>);
         assert_eq!(thread.run(async { 1 }).await, Some(1));
-        assert!(!thread.is_stuck().await);
     }
 
     #[tokio::test]
@@ -120,25 +82,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_never_waits_keeps_the_thread_and_no_timer_here() {
+    async fn work_that_never_waits_holds_up_no_timer_here() {
         let thread = NetworkThread::start().unwrap();
         let (finish, finished) = mpsc::channel::<()>();
-        let (begun, has_begun) = oneshot::channel();
         let work = async move {
-            let _ = begun.send(());
             // As parsing without end does: the thread is not given back.
             let _ = finished.recv();
         };
-        let begins = async {
-            tokio::select! {
-                _ = thread.run(work) => panic!("it never ends"),
-                _ = has_begun => {}
-            }
-        };
-        begins.await;
-        assert!(thread.is_stuck().await);
+        assert!(timeout(Duration::from_millis(10), thread.run(work)).await.is_err());
         drop(finish);
-        while thread.is_stuck().await {}
-        assert_eq!(thread.run(async { 1 }).await, Some(1));
+        assert_eq!(thread.run(async { 1 }).await, Some(1), "it goes on afterwards");
     }
 }
