@@ -193,7 +193,9 @@ async fn look(
         tell(Fault::TableRead, contact_id, services, &error, "the table was not read: what it knows counts as nothing");
         Known::default()
     });
-    let both = known.newest.into_iter().chain(newest.cloned());
+    // One call's words follow one another in the batch; that it holds later ones makes none of them older.
+    let in_batch = newest.filter(|newest| newest.call_id != summary.request.call_id);
+    let both = known.newest.into_iter().chain(in_batch.cloned());
     known.newest = both.max_by_key(|newest| (newest.started_ms, newest.came_ms));
     (key, known)
 }

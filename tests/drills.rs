@@ -1,0 +1,239 @@
+//! Outages from beginning to end, counted: what went in, and what came out when they were over.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use stand_ins::aws::{Aws, AwsFault, Service};
+use stand_ins::events::{
+    call, event, guide, queue, record_of, stream, with, with_attribute, with_contact, with_parameters,
+};
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::{Customer, Fault};
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+const QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
+const TABLE: (&str, &str) = ("STICKY_CALLS_TABLE", "table");
+const CUSTOMERS: usize = 60;
+
+/// The bodies of the messages that the queue has taken.
+fn bodies(aws: &Aws) -> Vec<String> {
+    aws.messages().iter().map(|message| message["MessageBody"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The same order each time, and a different one than they came in: a linear congruential generator's.
+fn shuffle<T>(items: &mut [T]) {
+    let mut state = 0x5713_c0de_u64;
+    for last in (1..items.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        items.swap(last, (state >> 33) as usize % (last + 1));
+    }
+}
+
+/// A customer's call in the outage: two agents have it, one after the other, and each writes something.
+struct Call {
+    customer: usize,
+    is_second: bool,
+}
+
+impl Call {
+    fn id(&self) -> String {
+        format!("call {} of customer {}", 1 + u32::from(self.is_second), self.customer)
+    }
+
+    fn number(&self) -> String {
+        format!("+1303555{:04}", self.customer)
+    }
+
+    /// What an agent wrote, which names the customer.
+    fn text(&self, agent: usize) -> String {
+        format!("agent {agent} in {}.", self.id())
+    }
+
+    /// Of every four customers' agents two write into the wrap-up, and two elsewhere, so that it is in the record alone.
+    fn has_wrap_up(&self) -> bool {
+        (self.customer / 2).is_multiple_of(2)
+    }
+
+    /// The attributes of its contacts: nobody could be looked up.
+    fn attributes(&self) -> Value {
+        let (hour, minute) = (self.customer / 20 + 3 * usize::from(self.is_second), self.customer % 20 * 3);
+        let start = format!("2026-02-07T1{hour}:{minute:02}:00.000Z");
+        json!({"call_id": self.id(), "call_start": start, "caller_number": self.number(), "customer_ref": "",
+            "lookup_status": "unavailable", "intent": "billing_issue"})
+    }
+
+    /// A block in the guide of an agent who writes.
+    fn wrap_up(&self, agent: usize) -> Value {
+        let attributes = self.attributes();
+        let text = |name: &str| attributes[name].as_str().unwrap();
+        let parameters = [
+            ("action", "save"),
+            ("call_id", text("call_id")),
+            ("customer_ref", ""),
+            ("call_start", text("call_start")),
+            ("caller_number", text("caller_number")),
+            ("intent", "billing_issue"),
+            ("call_summary", &self.text(agent)),
+        ];
+        with_parameters(with_contact(guide("g", &self.id()), "Attributes", attributes.clone()), &parameters)
+    }
+
+    /// The record of an agent's segment.
+    fn record(&self, agent: usize, mark: &str) -> Value {
+        let attributes = with(self.attributes(), "call_summary", self.text(agent));
+        let record = record_of(&self.id(), &self.number(), with(attributes, "sticky_calls_saved", mark));
+        if agent == 1 {
+            return with(record, "NextContactId", "second");
+        }
+        let record = with(with(record, "ContactId", "second"), "InitiationMethod", "TRANSFER");
+        with(record, "InitialContactId", self.id())
+    }
+
+    /// It is looked up in vain, ends, and is written about. Nothing of that fails the flow or the stream.
+    async fn happen(&self, stack: &mut Stack) {
+        let block = with_contact(call(&self.id(), &self.number()), "Attributes", self.attributes());
+        assert_eq!(stack.invoke(&block).await["lookup_status"], "unavailable");
+        let disconnect = with_contact(block, "InitiationMethod", "DISCONNECT");
+        assert_eq!(stack.invoke(&disconnect).await["save_status"], "deferred");
+        let mut records = Vec::new();
+        for agent in [1, 2] {
+            let mut mark = String::new();
+            if self.has_wrap_up() {
+                let answer = stack.invoke(&self.wrap_up(agent)).await;
+                assert_eq!(answer["save_status"], "queued", "{answer}");
+                mark = answer["saved_words"].as_str().unwrap().to_owned();
+            }
+            records.push(self.record(agent, &mark));
+        }
+        assert_eq!(stack.invoke(&stream(&records)).await, json!({"batchItemFailures": []}));
+    }
+}
+
+#[tokio::test]
+async fn after_six_hours_without_the_api_no_word_is_lost_none_covers_a_newer_one_and_nobody_is_merged() {
+    let aws = Aws::in_memory().await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE, TABLE]).await;
+    stack.api.fail_always(Some(Fault::status(503)));
+    // Every second one rings again three hours later.
+    let first = (0..CUSTOMERS).map(|customer| Call { customer, is_second: false });
+    let second = (0..CUSTOMERS).step_by(2).map(|customer| Call { customer, is_second: true });
+    let calls: Vec<_> = first.chain(second).collect();
+    for call in &calls {
+        call.happen(&mut stack).await;
+    }
+    assert_eq!(stack.api.ended(), [Value::Null; 0]);
+    let messages = bodies(&aws);
+    let with_words = messages.iter().filter(|body| body.contains("last_issue")).count();
+    let (calls_in, words_in) = (calls.len(), 2 * calls.len());
+    assert_eq!((with_words, messages.len()), (words_in, words_in + calls_in), "words, and an end of each call");
+
+    stack.api.fail_always(None);
+    let mut deliveries: Vec<_> = messages.iter().chain(messages.iter().step_by(5)).cloned().collect();
+    shuffle(&mut deliveries);
+    for batch in deliveries.chunks(10) {
+        assert_eq!(stack.invoke(&queue(batch)).await, json!({"batchItemFailures": []}));
+    }
+
+    let ends = stack.api.ended();
+    let times = |text: &str| ends.iter().filter(|end| end["variables"].to_string().contains(text)).count();
+    let texts: Vec<_> = calls.iter().flat_map(|call| [call.text(1), call.text(2)]).collect();
+    let lost = texts.iter().filter(|text| times(text) == 0).count();
+    let twice = texts.iter().filter(|text| times(text) > 1).count();
+    let known = stack.api.customers();
+    let last_issue_of = |call: &Call| {
+        let with_number: Vec<_> = known.iter().filter(|customer| customer.ani == Some(call.number())).collect();
+        let [Customer { variables, .. }] = &with_number[..] else { panic!("{with_number:?}") };
+        variables["last_issue"].clone()
+    };
+    let newest = (0..CUSTOMERS).map(|customer| Call { customer, is_second: customer % 2 == 0 });
+    let covered: Vec<_> = newest.filter(|call| last_issue_of(call) != call.text(2)).map(|call| call.id()).collect();
+    let names_of = |customer: &Customer| {
+        let texts = customer.variables.values();
+        texts
+            .filter_map(|text| text.rsplit_once("of customer "))
+            .map(|(_, name)| name.to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let merged = known.iter().filter(|customer| names_of(customer).len() > 1).count();
+    let counts = format!("of {words_in} words in {calls_in} calls, {} messages, {} ends", messages.len(), ends.len());
+    assert_eq!((lost, twice, covered.len(), merged), (0, 0, 0, 0), "{counts}: {covered:?}");
+    // One customer each, beside the one of the sample events.
+    assert_eq!(known.len(), CUSTOMERS + 1, "{counts}");
+}
+
+#[tokio::test]
+async fn a_queue_that_refuses_every_second_message_gets_as_many_as_there_are_records() {
+    const RECORDS: usize = 20;
+    let aws = Aws::in_memory().await;
+    let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE]).await;
+    stack.api.fail_always(Some(Fault::status(503)));
+    aws.fail(Service::Sqs, Some(AwsFault::EverySecondRefused));
+    let of_call = |number: usize| {
+        let attributes = json!({"customer_ref": format!("ref {number}"), "call_summary": format!("summary {number}.")});
+        record_of(&format!("call {number}"), &format!("+1303555{number:04}"), attributes)
+    };
+    let mut left = stream(&(0..RECORDS).map(of_call).collect::<Vec<_>>())["Records"].as_array().unwrap().clone();
+    let number_of = |record: &Value| record["kinesis"]["sequenceNumber"].as_str().unwrap().to_owned();
+    let mut tries = 0;
+    while !left.is_empty() {
+        tries += 1;
+        assert!(tries <= 2 * RECORDS, "{} of {RECORDS} are left", left.len());
+        let answer = stack.invoke(&json!({"Records": left})).await;
+        let reported = answer["batchItemFailures"].as_array().unwrap().iter();
+        // Lambda begins again at the lowest number that is reported.
+        let lowest = reported.map(|item| item["itemIdentifier"].as_str().unwrap().to_owned()).min();
+        left.retain(|record| lowest.as_ref().is_some_and(|lowest| number_of(record) >= *lowest));
+    }
+    let texts: BTreeSet<_> =
+        bodies(&aws).iter().map(|body| body.split("summary ").nth(1).unwrap().to_owned()).collect();
+    assert_eq!((bodies(&aws).len(), texts.len()), (RECORDS, RECORDS), "messages after {tries} tries");
+}
+
+#[tokio::test]
+async fn with_the_table_down_every_save_gets_through_and_the_outbox_invalidates_what_was_cached() {
+    for fault in [AwsFault::Hang, AwsFault::Reset, AwsFault::Status(500), AwsFault::Refused("ThrottlingException")] {
+        let aws = Aws::in_memory().await;
+        let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE, TABLE]).await;
+        let jane = |id: &str| with_contact(event("returning_caller"), "InitialContactId", id);
+        for source in ["api", "cache"] {
+            assert_eq!(stack.invoke(&jane(source)).await["lookup_source"], source);
+        }
+        let reference = stack.api.customers()[0].customer_ref.clone();
+        let written = |id: &str, text: &str| json!({"customer_ref": reference, "call_id": id, "call_summary": text});
+        let saved = with_contact(jane("one"), "Attributes", written("one", "by a flow"));
+        let record = record_of("two", "+12025550101", written("two", "by a record"));
+
+        aws.fail(Service::DynamoDb, Some(fault.clone()));
+        let saved = with_parameters(saved, &[("action", "save")]);
+        assert_eq!(stack.invoke(&saved).await["save_status"], "saved", "{fault:?}");
+        assert_eq!(stack.invoke(&stream(&[record])).await, json!({"batchItemFailures": []}), "{fault:?}");
+        stack.api.fail_always(Some(Fault::status(503)));
+        let queued = with_attribute(with_contact(saved, "InitialContactId", "three"), "call_summary", "by the outbox");
+        assert_eq!(stack.invoke(&queued).await["save_status"], "queued", "{fault:?}");
+        stack.api.fail_always(None);
+        aws.fail(Service::DynamoDb, None);
+
+        let messages = bodies(&aws);
+        let (tombstones, words): (Vec<_>, Vec<_>) = messages.into_iter().partition(|body| body.contains("tombstones"));
+        assert_eq!((tombstones.len(), words.len()), (3, 1), "{fault:?}");
+        assert_eq!(stack.invoke(&jane("stale")).await["lookup_source"], "cache", "{fault:?}");
+        let before = stack.api.received().len();
+        assert_eq!(stack.invoke(&queue(&tombstones[..1])).await, json!({"batchItemFailures": []}));
+        assert_eq!(stack.api.received().len(), before, "tombstones are for the table alone");
+        let answer = stack.invoke(&jane("fresh")).await;
+        assert_eq!(
+            (&answer["lookup_source"], &answer["last_issue"]),
+            (&json!("api"), &json!("by a record")),
+            "{fault:?}"
+        );
+        // They are not lost if the table is still down when they are delivered.
+        aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
+        let answer = stack.invoke(&queue(&tombstones[1..])).await;
+        assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 2, "{fault:?}");
+        aws.fail(Service::DynamoDb, None);
+        let rest = [&tombstones[1..], &words].concat();
+        assert_eq!(stack.invoke(&queue(&rest)).await, json!({"batchItemFailures": []}));
+        assert_eq!(stack.api.ended().len(), 3, "{fault:?}");
+    }
+}

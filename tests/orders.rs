@@ -1,0 +1,394 @@
+//! What was written about a call, whatever order its saves, records and redeliveries come in and however the API does.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, subsequence};
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use stand_ins::aws::Aws;
+use stand_ins::events::{call, guide, queue, record_of, stream, with, with_contact, with_parameters};
+use stand_ins::log::lines;
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::{Customer, Fault};
+use tokio::runtime::Runtime;
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+const QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
+const TABLE: (&str, &str) = ("STICKY_CALLS_TABLE", "table");
+/// Half of it is the API's.
+const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "1000");
+const LATER_THAN_THAT: Duration = Duration::from_millis(700);
+
+/// What somebody wrote about one of two calls of a customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    /// The agent before a warm transfer; then the same agent, the next day.
+    First,
+    FirstCorrected,
+    /// The agent after it.
+    Second,
+    /// The agent of a newer call; then the same agent, the next day.
+    Newer,
+    NewerCorrected,
+}
+
+const ALL_WORDS: [Words; 5] = [Words::First, Words::FirstCorrected, Words::Second, Words::Newer, Words::NewerCorrected];
+
+impl Words {
+    fn is_of_the_newer_call(self) -> bool {
+        matches!(self, Self::Newer | Self::NewerCorrected)
+    }
+
+    fn summary(self) -> &'static str {
+        match self {
+            Self::First | Self::FirstCorrected => "Invoice is wrong",
+            Self::Second => "Credit note sent",
+            Self::Newer => "Wants a copy",
+            Self::NewerCorrected => "Wants a copy by post",
+        }
+    }
+
+    /// By these one text is told from every other.
+    fn notes(self) -> &'static str {
+        match self {
+            Self::First => "asked billing",
+            Self::FirstCorrected => "asked the manager",
+            Self::Second => "forty credited",
+            Self::Newer => "copy ordered",
+            Self::NewerCorrected => "copy posted",
+        }
+    }
+
+    fn status(self) -> &'static str {
+        if matches!(self, Self::First | Self::FirstCorrected) { "open" } else { "resolved" }
+    }
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The disconnect flow of the older call, before anybody has written anything.
+    Disconnect,
+    /// An agent's guide saves what the agent wrote.
+    WrapUp(Words),
+    /// The contact records of agents' segments come, as one batch.
+    Records(Vec<Words>),
+    /// A message that waits in the outbox is delivered, perhaps more often than once.
+    Redelivery { message: Index, times: usize },
+}
+
+/// How the API does meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Up,
+    Down,
+    /// It takes what it is told, and its answer, or the one to the retry too, is lost.
+    LosesAnAnswer,
+    LosesTheAnswers,
+    /// It takes what it is told, and its answer comes after the flow's time.
+    Late,
+}
+
+/// One after the other; with each, whether the contact has the customer's reference, or nobody could look that up.
+type Order = Vec<(Step, Api, bool)>;
+
+fn orders() -> impl Strategy<Value = Order> {
+    let once = vec![
+        Step::Disconnect,
+        Step::WrapUp(Words::First),
+        Step::Records(vec![Words::First]),
+        Step::Records(vec![Words::FirstCorrected]),
+        Step::WrapUp(Words::Second),
+        Step::Records(vec![Words::Second]),
+        Step::WrapUp(Words::Newer),
+        Step::Records(vec![Words::NewerCorrected]),
+    ];
+    let redelivery = (any::<Index>(), 1_usize..3).prop_map(|(message, times)| Step::Redelivery { message, times });
+    let batch = subsequence(ALL_WORDS.to_vec(), 2..=ALL_WORDS.len()).prop_shuffle().prop_map(Step::Records);
+    let repeated = subsequence(once.clone(), 0..=once.len());
+    let others = prop::collection::vec(prop_oneof![2 => redelivery, 1 => batch], 0..7);
+    let steps =
+        (repeated, others).prop_map(move |(repeated, others)| [once.clone(), repeated, others].concat()).prop_shuffle();
+    let up_or_down = prop_oneof![3 => Just(Api::Up), 2 => Just(Api::Down)];
+    let any_api = prop_oneof![
+        6 => Just(Api::Up),
+        3 => Just(Api::Down),
+        1 => Just(Api::LosesAnAnswer),
+        1 => Just(Api::LosesTheAnswers),
+        1 => Just(Api::Late),
+    ];
+    const MOST_STEPS: usize = 8 + 8 + 6;
+    let apis = prop_oneof![prop::collection::vec(up_or_down, MOST_STEPS), prop::collection::vec(any_api, MOST_STEPS)];
+    let have_reference = prop::collection::vec(any::<bool>(), MOST_STEPS);
+    (steps, apis, have_reference).prop_map(|(steps, apis, have_reference)| {
+        let all = steps.into_iter().zip(apis).zip(have_reference);
+        all.map(|((step, api), has_reference)| (step, api, has_reference)).collect()
+    })
+}
+
+/// One customer with two calls, the outbox, and the function.
+struct World<'a> {
+    aws: &'a Aws,
+    stack: Stack,
+    /// What tells this customer from those of other orders.
+    number: String,
+    customer_ref: String,
+    /// What the contacts of each call have been marked with.
+    marks: BTreeMap<String, String>,
+    /// The bodies of messages that nobody has acknowledged.
+    waiting: Vec<String>,
+    messages_seen: usize,
+    /// The texts in the order in which each came first.
+    came: Vec<Words>,
+    an_answer_was_lost: bool,
+}
+
+impl<'a> World<'a> {
+    async fn new(aws: &'a Aws, has_table: bool, number: u32) -> Self {
+        let variables = if has_table { &[QUEUE, BUDGET, TABLE][..] } else { &[QUEUE, BUDGET] };
+        let stack = Stack::start_in(BOOTSTRAP, aws, variables).await;
+        let (customer_ref, number) = (format!("ref {number}"), format!("+1303555{number:04}"));
+        stack.api.remember(Customer {
+            customer_ref: customer_ref.clone(),
+            ani: Some(number.clone()),
+            ..Customer::default()
+        });
+        let messages_seen = aws.messages().len();
+        Self {
+            aws,
+            stack,
+            number,
+            customer_ref,
+            marks: BTreeMap::new(),
+            waiting: Vec::new(),
+            messages_seen,
+            came: Vec::new(),
+            an_answer_was_lost: false,
+        }
+    }
+
+    /// The id of the call that the words are of, and when it began.
+    fn call(&self, is_newer: bool) -> (String, &'static str) {
+        match is_newer {
+            true => (format!("newer {}", self.number), "2026-02-08T09:00:00.000Z"),
+            false => (format!("older {}", self.number), "2026-02-07T10:30:00.000Z"),
+        }
+    }
+
+    /// The attributes of a call's contacts as they are now.
+    fn attributes(&self, call: &str, start: &str, has_reference: bool) -> Value {
+        let (customer_ref, status) =
+            if has_reference { (self.customer_ref.as_str(), "new") } else { ("", "unavailable") };
+        let attributes = json!({"call_id": call, "call_start": start, "customer_ref": customer_ref,
+            "lookup_status": status, "intent": "billing_issue"});
+        match self.marks.get(call) {
+            Some(mark) => with(attributes, "sticky_calls_saved", mark.as_str()),
+            None => attributes,
+        }
+    }
+
+    /// A flow's block, which always gets a good answer and stores the mark that it gets.
+    async fn save(&mut self, call: &str, event: &Value) {
+        let answer = self.stack.invoke(event).await;
+        let status = answer["save_status"].as_str().unwrap();
+        assert!(answer["success"] == "true" && ["saved", "queued", "deferred"].contains(&status), "{answer}");
+        let saved_words = answer["saved_words"].as_str().unwrap();
+        if !saved_words.is_empty() {
+            self.marks.insert(call.to_owned(), saved_words.to_owned());
+        }
+    }
+
+    async fn disconnect(&mut self, has_reference: bool) {
+        let (id, start) = self.call(false);
+        let event = with_contact(call(&id, &self.number), "InitiationMethod", "DISCONNECT");
+        let event = with_contact(event, "Attributes", self.attributes(&id, start, has_reference));
+        self.save(&id, &with_parameters(event, &[("action", "save")])).await;
+    }
+
+    async fn wrap_up(&mut self, words: Words, has_reference: bool) {
+        let (id, start) = self.call(words.is_of_the_newer_call());
+        let attributes = self.attributes(&id, start, has_reference);
+        let number = self.number.clone();
+        let parameters = [
+            ("action", "save"),
+            ("call_id", &id),
+            ("customer_ref", attributes["customer_ref"].as_str().unwrap()),
+            ("call_start", start),
+            ("caller_number", &number),
+            ("intent", "billing_issue"),
+            ("intent_status", words.status()),
+            ("call_summary", words.summary()),
+            ("agent_notes", words.notes()),
+        ];
+        let guide = with_contact(guide("guide", &id), "Attributes", attributes.clone());
+        self.save(&id, &with_parameters(guide, &parameters)).await;
+    }
+
+    async fn records(&mut self, words: &[Words], has_reference: bool) {
+        let records: Vec<_> = words.iter().map(|words| self.record(*words, has_reference)).collect();
+        assert_eq!(self.stack.invoke(&stream(&records)).await, json!({"batchItemFailures": []}));
+    }
+
+    fn record(&self, words: Words, has_reference: bool) -> Value {
+        let (id, start) = self.call(words.is_of_the_newer_call());
+        let attributes = with(self.attributes(&id, start, has_reference), "intent_status", words.status());
+        let attributes = with(with(attributes, "call_summary", words.summary()), "agent_notes", words.notes());
+        let record = record_of(&id, &self.number, attributes);
+        match words {
+            Words::First | Words::FirstCorrected => with(record, "NextContactId", "second"),
+            Words::Second => {
+                let record = with(with(record, "ContactId", "second"), "InitiationMethod", "TRANSFER");
+                with(with(record, "InitialContactId", id.as_str()), "PreviousContactId", id.as_str())
+            }
+            Words::Newer | Words::NewerCorrected => record,
+        }
+    }
+
+    /// Hands a message to the function, which stays in the queue until it is acknowledged.
+    async fn redeliver(&mut self, body: String) {
+        let answer = self.stack.invoke(&queue(std::slice::from_ref(&body))).await;
+        if answer == json!({"batchItemFailures": []}) {
+            self.waiting.retain(|waiting| *waiting != body);
+        }
+    }
+
+    fn set_api(&mut self, api: Api, is_a_flow: bool) {
+        self.stack.api.forget_ordered_faults();
+        let fault = match api {
+            Api::Up => None,
+            Api::LosesAnAnswer => {
+                self.stack.api.fail_next(Fault::TakenThenReset);
+                None
+            }
+            Api::LosesTheAnswers => Some(Fault::TakenThenReset),
+            Api::Late if is_a_flow => Some(Fault::Delay(LATER_THAN_THAT)),
+            Api::Down | Api::Late => Some(Fault::status(503)),
+        };
+        self.an_answer_was_lost |= !matches!(api, Api::Up | Api::Down);
+        self.stack.api.fail_always(fault);
+    }
+
+    async fn take(&mut self, step: &Step, api: Api, has_reference: bool) {
+        self.set_api(api, matches!(step, Step::Disconnect | Step::WrapUp(_)));
+        let written = match step {
+            Step::WrapUp(words) => std::slice::from_ref(words),
+            Step::Records(words) => words,
+            Step::Disconnect | Step::Redelivery { .. } => &[],
+        };
+        for words in written {
+            if !self.came.contains(words) {
+                self.came.push(*words);
+            }
+        }
+        match step {
+            Step::Disconnect => self.disconnect(has_reference).await,
+            Step::WrapUp(words) => self.wrap_up(*words, has_reference).await,
+            Step::Records(words) => self.records(words, has_reference).await,
+            Step::Redelivery { .. } if self.waiting.is_empty() => {}
+            Step::Redelivery { message, times } => {
+                let body = message.get(&self.waiting).clone();
+                for _ in 0..*times {
+                    self.redeliver(body.clone()).await;
+                }
+            }
+        }
+        let sent = self.aws.messages().split_off(self.messages_seen);
+        self.messages_seen += sent.len();
+        self.waiting.extend(sent.iter().map(|message| message["MessageBody"].as_str().unwrap().to_owned()));
+    }
+
+    /// The API is up at last, and what waits is delivered: twice in one batch, as SQS may.
+    async fn drain(&mut self) {
+        self.set_api(Api::Up, false);
+        if self.waiting.is_empty() {
+            return;
+        }
+        let twice = [self.waiting.clone(), self.waiting.clone()].concat();
+        let answer = self.stack.invoke(&queue(&twice)).await;
+        assert_eq!(answer, json!({"batchItemFailures": []}), "{:?}", self.waiting);
+    }
+
+    /// How often the API has taken a text.
+    fn times_taken(&self, words: Words) -> usize {
+        let holds = |end: &Value| {
+            let texts = end["variables"].as_object().unwrap().values();
+            texts.filter_map(Value::as_str).any(|text| text.contains(words.notes()))
+        };
+        self.stack.api.ended().iter().filter(|end| holds(end)).count()
+    }
+
+    fn last_issue(&self) -> String {
+        let customers = self.stack.api.customers();
+        let ours = customers.iter().find(|customer| customer.ani.as_ref() == Some(&self.number));
+        ours.unwrap().variables.get("last_issue").cloned().unwrap_or_default()
+    }
+}
+
+/// Plays orders, with a table or without, and says of how many every text had to be taken once.
+fn play(cases: u32, has_table: bool) -> u32 {
+    let runtime = Runtime::new().unwrap();
+    let aws = runtime.block_on(Aws::in_memory());
+    let (number, exact) = (Cell::new(0), Cell::new(0));
+    let one = async |order: &Order| {
+        number.set(number.get() + 1);
+        let mut world = World::new(&aws, has_table, number.get()).await;
+        for (step, api, has_reference) in order {
+            world.take(step, *api, *has_reference).await;
+        }
+        world.drain().await;
+        let taken = ALL_WORDS.map(|words| world.times_taken(words));
+        assert!(taken.iter().all(|times| (1..=2).contains(times)), "{taken:?}");
+        let (last_issue, came) = (world.last_issue(), world.came.clone());
+        let log = world.stack.function.stop().await;
+        // A machine as slow as a table that is down makes the promise a smaller one.
+        let is_slow = log.contains("table_read_failed") || log.contains("table_write_failed");
+        if !has_table || is_slow {
+            return;
+        }
+        // Words that come again in one batch with others of their call may count as the later ones.
+        let came_together = |words: &[Words]| words.contains(&Words::Newer) && words.contains(&Words::NewerCorrected);
+        let is_clear = !order.iter().any(|(step, ..)| matches!(step, Step::Records(words) if came_together(words)));
+        let newest = came.into_iter().rfind(|words| words.is_of_the_newer_call()).unwrap();
+        let may_be_last = if is_clear { vec![newest] } else { vec![Words::Newer, Words::NewerCorrected] };
+        assert!(may_be_last.iter().any(|words| words.summary() == last_issue), "{last_issue}, not {may_be_last:?}");
+        let is_late = lines(&log, "answered").iter().any(|line| line["reason"] == "timeout");
+        if !world.an_answer_was_lost && !is_late {
+            assert_eq!(taken, [1; 5]);
+            exact.set(exact.get() + 1);
+        }
+    };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 40, ..Config::default() };
+    let run = TestRunner::new(config).run(&orders(), |order| {
+        runtime.block_on(one(&order));
+        Ok(())
+    });
+    run.unwrap();
+    exact.get()
+}
+
+#[test]
+fn with_a_table_every_text_reaches_the_api_and_the_newest_calls_is_the_last_issue_in_whatever_order_they_come() {
+    assert!(play(24, true) > 0, "no order in which nothing was lost");
+}
+
+#[test]
+fn without_a_table_every_text_reaches_the_api_and_at_most_twice_in_whatever_order_they_come() {
+    play(24, false);
+}
+
+#[tokio::test]
+async fn the_newest_call_keeps_the_last_issue_although_a_record_of_words_that_wait_comes_again_beside_others_of_it() {
+    let aws = Aws::in_memory().await;
+    let mut world = World::new(&aws, true, 1).await;
+    let records = |words: &[Words]| Step::Records(words.to_vec());
+    world.take(&records(&[Words::First]), Api::Up, false).await;
+    world.take(&records(&[Words::NewerCorrected]), Api::Down, false).await;
+    world.take(&records(&[Words::Newer, Words::NewerCorrected]), Api::Up, false).await;
+    world.drain().await;
+    // Those came first, and that their record is sent again makes them no newer.
+    assert_eq!(world.last_issue(), Words::Newer.summary());
+}
