@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
 use stand_ins::events::{event, record, stream, with_contact};
+use stand_ins::log::lines;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
 use tokio::io::AsyncReadExt;
@@ -98,6 +99,9 @@ async fn a_start_whose_connection_hangs_does_not_keep_the_first_caller_waiting()
     let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_API_URL", &url)]).await;
     let answer = stack.invoke(&call("one")).await;
     assert_eq!(answer["lookup_reason"], "timeout");
+    // It says that the connection was late, and not the answer.
+    let line = lines(&stack.function.stop().await, "answered").remove(0);
+    assert_eq!(line["detail"], "no connection in time");
 }
 
 #[tokio::test]
