@@ -36,7 +36,8 @@ impl<'a> ContactRecord<'a> {
     pub fn parse(json: &'a str) -> Option<Self> {
         let data = Object::parse(json)?;
         data.text("ContactId").filter(|id| !id.trim().is_empty())?;
-        data.is_null("EventType").then(|| Self { contact: Contact::from_record(data.clone()), data })
+        let is_event = !data.is_null("EventType") || !data.is_null("StreamingEventType");
+        (!is_event).then(|| Self { contact: Contact::from_record(data.clone()), data })
     }
 
     /// The contact, with its attributes as they were when the record was made.
@@ -91,9 +92,10 @@ mod tests {
     fn what_is_no_contact_record_is_none() {
         let agent_event = r#"{"AWSAccountId":"1","AgentARN":"arn","EventType":"STATE_CHANGE","EventId":"e"}"#;
         let contact_lens = r#"{"ContactId":"c","EventType":"STARTED","Version":"1.0.0"}"#;
-        for text in
-            ["", "null", "[]", "{}", "text", r#"{"ContactId":null}"#, r#"{"ContactId":" "}"#, agent_event, contact_lens]
-        {
+        let of_a_chat = r#"{"ContactId":"c","StreamingEventType":"SEGMENTS","Version":"2.0.0"}"#;
+        let no_ids = [r#"{"ContactId":null}"#, r#"{"ContactId":" "}"#];
+        let others = ["", "null", "[]", "{}", "text", agent_event, contact_lens, of_a_chat];
+        for text in others.into_iter().chain(no_ids) {
             assert!(ContactRecord::parse(text).is_none(), "{text}");
         }
         assert!(ContactRecord::parse(r#"{"ContactId":"c","EventType":null}"#).is_some());
