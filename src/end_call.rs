@@ -153,7 +153,7 @@ pub fn holds_text(contact: &Contact<'_>) -> bool {
     [CALL_SUMMARY, AGENT_NOTES].iter().any(|name| text(contact, name).is_some())
 }
 
-/// A text that somebody wrote: the block's parameter, else the contact attribute. The integration guide's filler is none.
+/// A text that somebody wrote: the block's parameter, else the contact attribute. The integration guide's filler does not count.
 fn text(contact: &Contact<'_>, name: &str) -> Option<String> {
     let is_written = |text: &String| text.trim() != FILLER;
     contact.parameter(name).filter(is_written).or_else(|| contact.attribute(name).filter(is_written))
@@ -188,8 +188,8 @@ fn words(contact: &Contact<'_>, texts: &Texts, source: Source<'_>) -> Option<Wor
     Some(WordsId::new(texts.summary.as_deref(), texts.notes.as_deref(), status.as_deref()))
 }
 
-/// A word that is none of the API's means that somebody should look; none at all means that the call went its way, or what
-/// its record tells.
+/// A word that the API does not know means that somebody should look. Without a word the record decides, and in a flow the
+/// call counts as resolved.
 fn intent_status(contact: &Contact<'_>, source: Source<'_>) -> IntentStatus {
     match (contact.value(INTENT_STATUS), source) {
         (Some(word), _) => IntentStatus::parse(word.trim()).unwrap_or(IntentStatus::Open),

@@ -163,7 +163,7 @@ pub struct Mark<'a> {
 }
 
 impl<'a> Mark<'a> {
-    /// Reads the mark, or `None` if it is none.
+    /// Reads the mark, or `None` if the text is something else.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (call_id, words) = text.trim().rsplit_once('.')?;
         Some(Self { call_id, words })

@@ -349,7 +349,7 @@ fn play(cases: u32, has_table: bool) -> u32 {
         if !has_table || is_slow {
             return;
         }
-        // Words that come again in one batch with others of their call may count as the later ones.
+        // Words that are delivered again in one batch with others of their call may count as the later ones.
         let came_together = |words: &[Words]| words.contains(&Words::Newer) && words.contains(&Words::NewerCorrected);
         let is_clear = !order.iter().any(|(step, ..)| matches!(step, Step::Records(words) if came_together(words)));
         let newest = came.into_iter().rfind(|words| words.is_of_the_newer_call()).unwrap();

@@ -191,7 +191,7 @@ fn item(row: &Row) -> HashMap<String, AttributeValue> {
     texts.chain(numbers).chain(own).collect()
 }
 
-/// An item as a row, or `None` if it is none of ours.
+/// An item as a row, or `None` if we did not write it.
 fn row(item: &HashMap<String, AttributeValue>) -> Option<Row> {
     let number = |value: &AttributeValue| value.as_n().ok()?.parse().ok();
     let others = || item.iter().filter(|(name, _)| ![ID, EXPIRES_AT].contains(&name.as_str()));

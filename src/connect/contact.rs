@@ -69,7 +69,7 @@ impl<'a> Contact<'a> {
     /// An attribute `call_id` counts nowhere else: Connect copies attributes to contacts that are related to one (linked
     /// tasks, resumed chats), and a copied id is another call's.
     ///
-    /// An id that is longer than the API takes counts as absent. `None` if there is none.
+    /// An id that is longer than the API takes counts as absent. `None` if no id is left.
     pub fn call_id(&self) -> Option<String> {
         let usable = |id: &String| id.chars().count() <= MAX_CALL_ID_CHARS;
         let own = || match self.kind {

@@ -7,7 +7,7 @@
 /// What a contact is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactKind {
-    /// A step-by-step guide on an agent's screen, which belongs to a call and is none.
+    /// A step-by-step guide on an agent's screen. It belongs to a call.
     Guide,
     /// A supervisor who listens in.
     Listener,
