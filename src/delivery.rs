@@ -82,9 +82,9 @@ impl Delivery {
     }
 }
 
-/// Delivers a summary to the API, or else to the outbox if there is one. While the API is down, it goes to the outbox
-/// first; if there is none, or it does not take the summary, the API is asked all the same. A batch says which call it
-/// knows to be the `newest` of the customer, and whose `turn` it is to send to the outbox.
+/// Delivers a summary to the API, or else to the outbox. While the API is down the outbox goes first; if that refuses the
+/// summary, the API is asked all the same. A batch passes the `newest` call of the customer that it holds, and the `turn` of
+/// this summary to be sent to the outbox.
 pub async fn to_api_or_outbox(
     summary: &Summary,
     newest: Option<&Newest>,
@@ -141,8 +141,8 @@ pub async fn after_the_words(
     to_api_or_outbox(summary, None, services, deadlines, turn).await
 }
 
-/// Delivers a summary that the outbox holds to the API, whether that is down or not. A batch says which call it knows to be
-/// the `newest` of the customer.
+/// Delivers a summary that the outbox holds to the API, whether that is down or not. `newest` is the newest call of the
+/// customer that the batch holds.
 pub async fn from_outbox(
     summary: &Summary,
     newest: Option<&Newest>,
