@@ -8,7 +8,6 @@
 //! - [`contact_centre`]: whole calls, played through the flows and the functions
 //! - [`emulator`]: the same process under AWS's own runtime emulator
 //! - [`sam_local`]: the functions of the template in containers, by `sam local invoke`
-//! - [`control_plane`]: a deployed stack, as the `aws` command line sees it
 //! - [`build`]: a target of the package, built by cargo
 //! - [`events`]: the sample events of the repository
 //! - [`log`]: what the function has printed
@@ -20,7 +19,6 @@
 pub mod aws;
 pub mod build;
 pub mod contact_centre;
-pub mod control_plane;
 pub mod emulator;
 pub mod events;
 pub mod flows;

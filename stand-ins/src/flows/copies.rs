@@ -19,7 +19,7 @@ pub const COPIES: [Copy; 2] =
 impl Copy {
     /// Where the file is.
     pub fn path(&self) -> PathBuf {
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(self.file)
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(self.file)
     }
 
     /// What the file holds, and what it should.

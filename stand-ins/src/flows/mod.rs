@@ -169,7 +169,7 @@ impl Action {
 
 /// The folder of the flows.
 pub fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../flows"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../flows"))
 }
 
 /// The text of every flow, by its name.

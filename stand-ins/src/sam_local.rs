@@ -58,7 +58,7 @@ impl SamLocal {
             .args(["--parameter-overrides", "Architecture=x86_64"])
             // The image is one of our own; and Docker on Linux has no name for the host unless it is told one.
             .args(["--skip-pull-image", "--add-host", "host.docker.internal:host-gateway"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .env("SAM_CLI_TELEMETRY", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

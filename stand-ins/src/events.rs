@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// The folder of the sample events.
 pub fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../events"))
 }
 
 /// The text of `events/<name>.json`.
