@@ -1,4 +1,4 @@
-"""Fails where a link in README.md, CHANGELOG.md or docs/ leads to a file, or to a heading, that is not there."""
+"""Fails where a link in a Markdown file of the root or of docs/ leads to a file, or to a heading, that is not there."""
 
 import re
 import sys
@@ -41,7 +41,7 @@ def faults(page: Path) -> list[str]:
     return found
 
 
-pages = [Path("README.md"), Path("CHANGELOG.md"), *sorted(Path("docs").glob("*.md"))]
+pages = [*sorted(Path().glob("*.md")), *sorted(Path("docs").glob("*.md"))]
 broken = [fault for page in pages for fault in faults(page)]
 print("\n".join(broken) or f"the links of {len(pages)} pages lead somewhere")
 sys.exit(1 if broken else 0)
