@@ -1,23 +1,22 @@
 //! One invocation: from the event to the answer, whatever happens in between.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use aws_lambda_events::event::sqs::SqsBatchResponse;
-use aws_lambda_events::event::streams::KinesisEventResponse;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use crate::answer::{Answer, Line, milliseconds};
 use crate::budget::{self, Budget, time_left};
 use crate::connect::{Attributes, Contact, PhoneNumber};
-use crate::dispatch::{Action, Handler, Route, route};
-use crate::metrics::Batch;
-use crate::reason::Reason;
+use crate::dispatch::{Route, route};
+use crate::handlers::batch::{BatchReply, Source};
+use crate::handlers::{Answer, answer_batch, answer_flow, fallback};
 use crate::services::Services;
-use crate::{contact_records, end_call, redelivery, start_call};
+use crate::telemetry::{Subject, milliseconds};
+use crate::vocabulary::{Action, Handler, Metric, Reason};
 
 /// Answers invocations.
 pub struct App {
@@ -29,7 +28,7 @@ pub struct App {
 pub struct Invocation<'a> {
     /// The id that finds the invocation in Lambda's own log lines.
     pub request_id: &'a str,
-    /// When Lambda gives up, in milliseconds since 1970.
+    /// When Lambda stops waiting, in milliseconds since 1970.
     pub deadline_ms: u64,
 }
 
@@ -39,10 +38,8 @@ pub struct Invocation<'a> {
 pub enum Reply {
     /// For a flow: `$.External`.
     Flow(Attributes),
-    /// For the outbox's queue: the messages that shall come again.
-    Redelivery(SqsBatchResponse),
-    /// For a stream: the records that shall come again.
-    ContactRecords(KinesisEventResponse),
+    /// For a queue or a stream: the items that are to be retried.
+    Batch(BatchReply),
 }
 
 impl App {
@@ -53,11 +50,11 @@ impl App {
 
     /// Answers one event, whatever it holds, in time and without an error; logs one line about it and writes one of metrics.
     pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Reply {
-        // The handlers are looked after inside; this looks after everything around them.
-        let answer = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;
-        answer.unwrap_or_else(|_panic| {
-            let last_resort = AssertUnwindSafe(|| self.last_resort(payload, invocation.request_id));
-            catch_unwind(last_resort).unwrap_or_else(|_panic| last_word(payload))
+        // A handler's panic is caught inside; this catches one around the handlers.
+        let reply = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;
+        reply.unwrap_or_else(|_panic| {
+            let after_a_panic = AssertUnwindSafe(|| self.reply_after_a_panic(payload, invocation.request_id));
+            catch_unwind(after_a_panic).unwrap_or_else(|_panic| reply_without_reading(payload))
         })
     }
 
@@ -66,25 +63,14 @@ impl App {
         let lambda_leaves = time_left(invocation.deadline_ms, SystemTime::now());
         let request_id = invocation.request_id;
         let of_a_flow = || Budget::of_a_flow(arrived, self.services.config.timeout, lambda_leaves);
-        let of_a_batch = || Budget::of_a_batch(arrived, lambda_leaves);
         match route(payload, self.services.config.action, &self.services.metrics) {
             Route::Flow(action, contact) => {
                 Reply::Flow(self.answer_flow(action, Some(&contact), request_id, of_a_flow()).await)
             }
             Route::Unknown(action) => Reply::Flow(self.answer_flow(action, None, request_id, of_a_flow()).await),
-            Route::Redelivery(records) => {
-                let budget = of_a_batch();
-                let answer = redelivery::handle(&records, &self.services, request_id, budget.deadline()).await;
-                let batch = Batch { received: records.len(), come_again: answer.batch_item_failures.len() };
-                self.record_batch(Handler::Redelivery, request_id, batch, &budget);
-                Reply::Redelivery(answer)
-            }
-            Route::ContactRecords(records) => {
-                let budget = of_a_batch();
-                let answer = contact_records::handle(&records, &self.services, request_id, budget.deadline()).await;
-                let batch = Batch { received: records.len(), come_again: answer.batch_item_failures.len() };
-                self.record_batch(Handler::ContactRecords, request_id, batch, &budget);
-                Reply::ContactRecords(answer)
+            Route::Batch(source, records) => {
+                let budget = Budget::of_a_batch(arrived, lambda_leaves);
+                Reply::Batch(self.answer_batch(source, &records, request_id, budget).await)
             }
         }
     }
@@ -96,109 +82,97 @@ impl App {
         request_id: &str,
         budget: Budget,
     ) -> Attributes {
-        let now = Timestamp::now();
+        let (services, now) = (&self.services, Timestamp::now());
+        let work = async {
+            match contact {
+                Some(contact) => answer_flow(action, contact, services, budget.deadline(), now).await,
+                None => fallback(action, None, services, Reason::InvalidEvent, now),
+            }
+        };
         // A handler's future holds all that it may come to ask, and would be copied by everything it is handed through.
-        let work = Box::pin(self.handle(action, contact, budget.deadline(), now));
-        let answer = in_time(budget.deadline(), work, |reason| {
+        let answer = in_time(budget.deadline(), Box::pin(work), |reason| {
             // What made the handler panic may do so again here.
-            catch_unwind(AssertUnwindSafe(|| self.fallback(action, contact, reason, now)))
-                .unwrap_or_else(|_panic| self.fallback(action, None, reason, now))
+            catch_unwind(AssertUnwindSafe(|| fallback(action, contact, services, reason, now)))
+                .unwrap_or_else(|_panic| fallback(action, None, services, reason, now))
         })
         .await;
-        // A finished answer is not given up for a log line.
+        // A finished answer is not lost for a log line.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let number = contact.and_then(Contact::customer_number);
-            let line = Line {
-                message: "answered",
+            let subject = Subject {
                 request_id,
                 handler: action.handler(),
                 contact_id: contact.and_then(Contact::contact_id),
                 caller_ends_in: number.as_ref().map(PhoneNumber::last_two_digits).map(str::to_owned),
                 receives: None,
-                total: Some(budget.spent()),
+                answer_time: Some(budget.spent()),
             };
-            let metrics = &self.services.metrics;
+            let metrics = &services.metrics;
             match contact {
-                Some(_) => metrics.record(&answer.report, &line),
+                Some(_) => metrics.record(&answer.report, &subject),
                 // A scheduled ping, a test event of the console's: no caller was waiting and no summary is lost.
-                None => metrics.record_no_flow_event(&answer.report, &line),
+                None => metrics.record_no_flow_event(&answer.report, &subject),
             }
-            metrics.write(action.handler(), request_id, budget.remaining(), None);
+            metrics.write(action.handler(), request_id);
         }));
         answer.attributes
     }
 
-    async fn handle(&self, action: Action, contact: Option<&Contact<'_>>, deadline: Instant, now: Timestamp) -> Answer {
-        let services = &self.services;
-        match (action, contact) {
-            (Action::StartCall, Some(contact)) => start_call::handle(contact, services, deadline, now).await,
-            // So that a lookup does not carry a save's larger future about.
-            (Action::EndCall, Some(contact)) => Box::pin(end_call::handle(contact, services, deadline, now)).await,
-            (action, None) => self.fallback(action, None, Reason::InvalidEvent, now),
-        }
-    }
-
-    fn fallback(&self, action: Action, contact: Option<&Contact<'_>>, reason: Reason, now: Timestamp) -> Answer {
-        match action {
-            Action::StartCall => start_call::fallback(contact, &self.services.config, reason, now),
-            Action::EndCall => end_call::fallback(contact, reason),
-        }
-    }
-
-    /// The one line about a batch, after those about its summaries.
-    fn record_batch(&self, handler: Handler, request_id: &str, batch: Batch, budget: &Budget) {
-        let Batch { received, come_again } = batch;
-        let (name, total_ms) = (handler.name(), milliseconds(budget.spent()));
-        if come_again == 0 {
-            tracing::info!(request_id, handler = name, received, come_again, total_ms, "batch");
+    /// Answers a batch, and logs the one line about it after those about its summaries.
+    async fn answer_batch(
+        &self,
+        source: Source,
+        records: &[&RawValue],
+        request_id: &str,
+        budget: Budget,
+    ) -> BatchReply {
+        let to_retry = answer_batch(source, records, &self.services, request_id, budget.deadline()).await;
+        let (handler, received, retried) = (source.handler().as_str(), records.len(), to_retry.len());
+        let total_ms = milliseconds(budget.spent());
+        if retried == 0 {
+            tracing::info!(request_id, handler, received, retried, total_ms, "batch {request_id}");
         } else {
-            tracing::warn!(request_id, handler = name, received, come_again, total_ms, "batch");
+            tracing::warn!(request_id, handler, received, retried, total_ms, "batch {request_id}");
         }
-        self.services.metrics.write(handler, request_id, budget.remaining(), Some(batch));
+        self.write_metrics_of_a_batch(source.handler(), received, request_id);
+        source.reply(to_retry)
     }
 
-    /// The answer after a panic outside of the handlers: a flow goes on, and a batch comes again as a whole.
-    fn last_resort(&self, payload: &str, request_id: &str) -> Reply {
-        let (handler, batch, reply) = self.last_answer(payload);
-        self.services.metrics.write(handler, request_id, Duration::ZERO, batch);
-        reply
-    }
-
-    /// That answer, counted, and what its line of metrics says it was.
-    fn last_answer(&self, payload: &str) -> (Handler, Option<Batch>, Reply) {
+    fn write_metrics_of_a_batch(&self, handler: Handler, received: usize, request_id: &str) {
         let metrics = &self.services.metrics;
-        let all = |records: &[_]| Some(Batch { received: records.len(), come_again: records.len() });
+        metrics.measure(Metric::Received, u64::try_from(received).unwrap_or(u64::MAX));
+        metrics.write(handler, request_id);
+    }
+
+    /// The reply after a panic around the handlers: a flow goes on, and a batch is retried as a whole.
+    fn reply_after_a_panic(&self, payload: &str, request_id: &str) -> Reply {
+        let metrics = &self.services.metrics;
+        metrics.count_reason(Reason::Internal);
         match route(payload, self.services.config.action, metrics) {
             Route::Flow(action, _) | Route::Unknown(action) => {
-                let answer = self.fallback(action, None, Reason::Internal, Timestamp::now());
-                metrics.count(&answer.report);
-                (action.handler(), None, Reply::Flow(answer.attributes))
+                let answer = fallback(action, None, &self.services, Reason::Internal, Timestamp::now());
+                metrics.write(action.handler(), request_id);
+                Reply::Flow(answer.attributes)
             }
-            Route::Redelivery(records) => {
-                metrics.count_panic();
-                (Handler::Redelivery, all(&records), Reply::Redelivery(redelivery::all_of_it(&records)))
-            }
-            Route::ContactRecords(records) => {
-                metrics.count_panic();
-                (Handler::ContactRecords, all(&records), Reply::ContactRecords(contact_records::all_of_it(&records)))
+            Route::Batch(source, records) => {
+                self.write_metrics_of_a_batch(source.handler(), records.len(), request_id);
+                Reply::Batch(source.reply(records.iter().map(|record| source.item_id(record)).collect()))
             }
         }
     }
 }
 
-/// The answer where even the simplest one panics, without a look into the event. Connect takes an empty object; Lambda
-/// would take one for a batch that is done, but with a blank id the whole batch comes again.
-fn last_word(payload: &str) -> Reply {
-    if !payload.contains("\"eventSource\"") {
-        return Reply::Flow(Attributes::default());
+/// The reply after a panic in that too, without reading the event. Connect takes an empty object; Lambda would take one for
+/// a batch that is done, but with a blank id the whole batch is retried.
+fn reply_without_reading(payload: &str) -> Reply {
+    match payload.contains("\"eventSource\"") {
+        true => Reply::Batch(Source::Queue.reply(vec![String::new()])),
+        false => Reply::Flow(Attributes::default()),
     }
-    let mut all = SqsBatchResponse::default();
-    all.set_failures([""]);
-    Reply::Redelivery(all)
 }
 
-/// Runs `work`, which is to be done by `deadline`, so that there is an answer a moment later even where it hangs, and an
-/// answer where it panics.
+/// Runs `work`, which is to be done by `deadline`, so that there is an answer a moment later even if it hangs, and an answer
+/// if it panics.
 async fn in_time(deadline: Instant, work: impl Future<Output = Answer>, fallback: impl Fn(Reason) -> Answer) -> Answer {
     match timeout_at(deadline + budget::GRACE, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
@@ -209,11 +183,13 @@ async fn in_time(deadline: Instant, work: impl Future<Output = Answer>, fallback
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    use serde_json::json;
 
     use super::*;
     use crate::config::Config;
-    use crate::metrics::Metrics;
+    use crate::handlers::end_call;
 
     fn fallback(reason: Reason) -> Answer {
         end_call::fallback(None, reason)
@@ -249,31 +225,22 @@ mod tests {
     }
 
     #[test]
-    fn after_a_bug_in_that_too_a_flow_goes_on_and_a_batch_comes_again() {
-        let last_word = |payload: &str| serde_json::to_value(last_word(payload)).unwrap();
-        assert_eq!(last_word(r#"{"Details":{"ContactData":{}}}"#), json!({}));
+    fn after_a_bug_in_that_too_a_flow_goes_on_and_a_batch_is_retried() {
+        let reply = |payload: &str| serde_json::to_value(reply_without_reading(payload)).unwrap();
+        assert_eq!(reply(r#"{"Details":{"ContactData":{}}}"#), json!({}));
         let all = json!({"batchItemFailures": [{"itemIdentifier": ""}]});
-        assert_eq!(last_word(r#"{"Records":[{"messageId":"m1","eventSource":"aws:sqs"}]}"#), all);
+        assert_eq!(reply(r#"{"Records":[{"messageId":"m1","eventSource":"aws:sqs"}]}"#), all);
     }
 
     #[test]
-    fn after_a_bug_around_the_handlers_a_flow_goes_on_and_a_batch_comes_again_as_a_whole() {
-        let app = App::new(Services::new(Config::read(|_| None).0, Metrics::new(|_| None)));
-        let last_resort = |payload: &str| {
-            let (handler, batch, reply) = app.last_answer(payload);
-            let line = app.services.metrics.line(handler, "", Duration::ZERO, batch, Timestamp::now());
-            let line: Value = serde_json::from_str(&line).unwrap();
-            let counted = ["internal", "needs_operator", "received", "come_again"].map(|name| line[name].as_u64());
-            (serde_json::to_value(reply).unwrap(), line["Handler"].clone(), counted)
-        };
-        let (reply, handler, counted) = last_resort(r#"{"Details":{"ContactData":{}}}"#);
-        assert_eq!((&reply["lookup_reason"], handler), (&json!("internal"), json!("start_call")));
-        assert_eq!(counted, [Some(1), Some(1), None, None]);
+    fn after_a_bug_around_the_handlers_a_flow_goes_on_and_a_batch_is_retried_as_a_whole() {
+        let app = App::new(Services::new(Config::read(|_| None).0));
+        let reply = |payload: &str| serde_json::to_value(app.reply_after_a_panic(payload, "request-0")).unwrap();
+        let answer = reply(r#"{"Details":{"ContactData":{}}}"#);
+        assert_eq!((&answer["lookup_status"], &answer["lookup_reason"]), (&json!("unavailable"), &json!("internal")));
         let messages = r#"{"Records":[{"eventSource":"aws:sqs","messageId":"m1"},{"eventSource":"aws:sqs"}]}"#;
-        let all = json!({"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": ""}]});
-        assert_eq!(last_resort(messages), (all, json!("redelivery"), [1, 1, 2, 2].map(Some)));
+        assert_eq!(reply(messages), json!({"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": ""}]}));
         let records = r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"7"}}]}"#;
-        let all = json!({"batchItemFailures": [{"itemIdentifier": "7"}]});
-        assert_eq!(last_resort(records), (all, json!("contact_records"), [1, 1, 1, 1].map(Some)));
+        assert_eq!(reply(records), json!({"batchItemFailures": [{"itemIdentifier": "7"}]}));
     }
 }

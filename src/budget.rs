@@ -1,38 +1,87 @@
-//! How much time an invocation may take, and the shares in it.
+//! Every share of time there is, and how many things are done at once.
 //!
 //! Connect's block waits 3 s unless its author changed that, and the caller hears silence meanwhile. The budget counts
-//! from the event's arrival and holds everything: connecting, the retry, waits, the answer.
+//! from the event's arrival and holds everything: connecting, the retry, waits, the answer. No other module has a
+//! duration of its own that a caller could feel.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Kept of the time that Lambda leaves, for handing the answer over.
+/// How long the function's start may wait for the API's key and for its first connections. A caller may be waiting
+/// behind it, whose flow block gives up 3 s after it asked, with a budget of 2.5 s still to come.
+pub const WARM_UP: Duration = Duration::from_millis(400);
+
+/// Of the time that Lambda leaves, what is reserved for handing the answer over.
 const RESERVE_FOR_ANSWERING: Duration = Duration::from_millis(200);
 
-/// The longest that a batch may take, a minute being the save function's time-out: summaries from the outbox, or contact
-/// records. No caller waits for it.
-const BATCH: Duration = Duration::from_secs(55);
+/// How much longer than the work's own deadline an invocation waits for the work, so that a summary that was delivered or
+/// enqueued at the last moment is not taken for a lost one.
+pub const GRACE: Duration = Duration::from_millis(20);
 
-/// What is kept of a save's budget for the outbox, after the API was tried; at most half.
+/// What a save reserves for the outbox, after the API was tried; at most half of its time.
 pub const OUTBOX: Duration = Duration::from_millis(500);
 
-/// A share that is too short for the outbox to answer in.
+/// The outbox does not answer in less.
 pub const LEAST_FOR_THE_OUTBOX: Duration = Duration::from_millis(50);
 
-/// What the table may cost a caller who is identified, looking for an answer and keeping one together; what it may cost a
-/// save to look at it beforehand; and to write into it afterwards.
+/// What the table may cost: a lookup, for finding and keeping an answer together; a save, for looking at what is known
+/// before it, and for what it leaves afterwards.
 pub const TABLE: Duration = Duration::from_millis(150);
 
 /// What reading a known key of the API's again may cost a call.
 pub const KEY_REFRESH: Duration = Duration::from_millis(300);
 
-/// What a call that waits for its first key keeps for the API; at most half of what it has.
+/// What a call that waits for its first key reserves for the API; at most half of what it has.
 pub const LEFT_FOR_THE_API: Duration = Duration::from_millis(500);
 
-/// How much longer than the work's own deadline an invocation waits for the work, so that a summary that was delivered or
-/// queued at the last moment is not taken for one that was lost.
-pub const GRACE: Duration = Duration::from_millis(20);
+/// How long a key that was read is used before the secret is read again.
+pub const KEY_IN_USE: Duration = Duration::from_secs(300);
+
+/// How long the last known key is used before the next read, if the secret could not be read: callers must not pay for a
+/// store that is down, one after the other.
+pub const KEY_IN_USE_AFTER_A_FAILURE: Duration = Duration::from_secs(30);
+
+/// A request to AWS without an answer after this long is abandoned, unless somebody waits longer for it.
+pub const AWS_ABANDONED_AFTER: Duration = Duration::from_secs(5);
+
+/// The longest that connecting may take, to the API as to AWS: DNS, TCP and TLS together.
+pub const CONNECT: Duration = Duration::from_secs(1);
+
+/// The pause before the second of AWS's attempts, which doubles up to the longest. The SDK's own, a second, is longer than
+/// any share of a caller's budget.
+pub const AWS_FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// See [`AWS_FIRST_PAUSE`].
+pub const AWS_LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The pause before the API is asked again after a 5xx; its error page asks for a back-off.
+pub const API_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What must be left for the second attempt, so that it has a chance to be answered.
+pub const LEAST_FOR_AN_ATTEMPT: Duration = Duration::from_millis(100);
+
+/// How long the circuit breaker stays open at first. With the default budget the callers of this execution environment have
+/// waited 7.5 s in all by then.
+pub const CIRCUIT_OPEN_FIRST: Duration = Duration::from_secs(5);
+
+/// The longest that the circuit breaker stays open: for about as long an API that is back is not noticed.
+pub const CIRCUIT_OPEN_LONGEST: Duration = Duration::from_secs(60);
+
+/// The longest that a batch may take, a minute being the save function's time-out. No caller waits for it.
+const BATCH: Duration = Duration::from_secs(55);
+
+/// The longest that one contact record waits for the API, before it goes to the outbox.
+const RECORD: Duration = Duration::from_secs(5);
+
+/// The longest that one message of the outbox waits for the API. No caller waits with it, so a slow API gets its time.
+const MESSAGE: Duration = Duration::from_secs(10);
+
+/// Of a batch's time, what is reserved for delaying the retry of what could not be delivered.
+const RETRY_DELAYS: Duration = Duration::from_secs(1);
+
+/// How many items of a batch are worked on at once, which is how many requests a function makes at once to the API and to
+/// AWS.
+pub const ITEMS_AT_ONCE: usize = 8;
 
 /// The deadlines of a save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +95,22 @@ pub struct SaveDeadlines {
 }
 
 impl SaveDeadlines {
-    /// Those of a save that a flow waits for until `deadline`, and that keeps `share` for what comes after the API.
-    pub fn before(deadline: Instant, share: Duration) -> Self {
+    /// Those of a save that a flow waits for until `deadline`, and that reserves `share` for what comes after the API.
+    pub fn of_a_flow(deadline: Instant, share: Duration) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
         Self { api: deadline - share.min(left / 2), second_request: Duration::ZERO, all: deadline }
+    }
+
+    /// Those of one record in a batch that is half over at `half` and ends at `deadline`. An API that hangs must not use up
+    /// what the outbox needs for all the others.
+    pub fn of_a_record(half: Instant, deadline: Instant) -> Self {
+        Self { api: half.min(Instant::now() + RECORD), second_request: RECORD, all: deadline }
+    }
+
+    /// Those of one message of the outbox in a batch that ends at `deadline`.
+    pub fn of_a_message(deadline: Instant) -> Self {
+        let all = deadline.checked_sub(RETRY_DELAYS).unwrap_or(deadline);
+        Self { api: all.min(Instant::now() + MESSAGE), second_request: MESSAGE, all }
     }
 }
 
@@ -77,11 +138,6 @@ impl Budget {
     /// When the work must be done.
     pub fn deadline(&self) -> Instant {
         self.deadline
-    }
-
-    /// What is left of it.
-    pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// The time since the event arrived.
@@ -124,9 +180,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_save_keeps_half_a_second_for_the_outbox() {
+    async fn a_save_reserves_half_a_second_for_the_outbox() {
         let now = Instant::now();
-        let save = SaveDeadlines::before(now + FLOW, OUTBOX);
+        let save = SaveDeadlines::of_a_flow(now + FLOW, OUTBOX);
         assert_eq!(save.api - now, Duration::from_millis(2_000));
         assert_eq!(save.all - now, FLOW);
     }
@@ -134,10 +190,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_save_with_little_time_shares_it_between_the_api_and_the_outbox() {
         let now = Instant::now();
-        let save = SaveDeadlines::before(now + Duration::from_millis(300), OUTBOX);
+        let save = SaveDeadlines::of_a_flow(now + Duration::from_millis(300), OUTBOX);
         assert_eq!(save.api - now, Duration::from_millis(150));
         assert_eq!(
-            SaveDeadlines::before(now, OUTBOX),
+            SaveDeadlines::of_a_flow(now, OUTBOX),
             SaveDeadlines { api: now, second_request: Duration::ZERO, all: now }
         );
     }
@@ -157,9 +213,6 @@ mod tests {
         let budget = Budget::of_a_flow(Instant::now(), FLOW, None);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(budget.spent(), Duration::from_secs(1));
-        assert_eq!(budget.remaining(), Duration::from_millis(1_500));
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(budget.remaining(), Duration::ZERO);
     }
 
     #[test]

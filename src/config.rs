@@ -6,14 +6,21 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use aws_sdk_sqs::config::Credentials;
+use secrecy::SecretString;
 
 use crate::aws;
 use crate::connect::AttributeName;
-use crate::dispatch::Action;
 use crate::sticky_calls::{ApiKey, BaseUrl};
+use crate::vocabulary::{Action, Setting};
+
+/// What Lambda sets for every function and its runtime library can't do without.
+const SET_BY_LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+];
 
 /// The longest a list of names may be, in bytes. Lambda allows 4 KB for all variables of a function together.
 const MAX_LIST_BYTES: usize = 4_096;
@@ -45,8 +52,62 @@ pub struct Config {
     pub records: Records,
     /// `STICKY_CALLS_GUARD`: whether an API that is down is left alone for a while.
     pub guard: bool,
-    /// Lambda's own variables for AWS; `None` where nothing above needs AWS, or where they are not set.
+    /// `STICKY_CALLS_SERVICE`: the name under which metrics are counted.
+    pub service: String,
+    /// Lambda's own variables for AWS; `None` if nothing above needs AWS, or if they are not set.
     pub aws: Option<aws::Access>,
+    /// Lambda's own variables for logs.
+    pub log: LogConfig,
+}
+
+/// How to log, as Lambda's [advanced logging
+/// controls](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html) say.
+#[derive(Clone, Copy, Debug)]
+pub struct LogConfig {
+    /// `AWS_LAMBDA_LOG_LEVEL`: INFO if it is unset or none of Lambda's words.
+    pub level: LogLevel,
+    /// `AWS_LAMBDA_LOG_FORMAT`: whether it is `Text`; else lines are JSON.
+    pub is_text: bool,
+}
+
+/// Lambda's levels, the loudest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Everything.
+    Trace,
+    /// Each retry too.
+    Debug,
+    /// The default.
+    Info,
+    /// What a caller gets less by.
+    Warn,
+    /// What an operator has to look at.
+    Error,
+    /// The same: nothing is logged at this level.
+    Fatal,
+}
+
+impl LogLevel {
+    const ALL: [Self; 6] = [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Fatal];
+
+    /// Lambda's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "TRACE",
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+            Self::Fatal => "FATAL",
+        }
+    }
+}
+
+/// A variable that Lambda sets is missing: the process was not started by Lambda, nor by something that takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotInLambda {
+    /// The variable.
+    pub missing: &'static str,
 }
 
 /// Where the API is, and the key to it.
@@ -88,65 +149,47 @@ impl Records {
 }
 
 /// A variable whose value could not be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The variable's name. Its value is nowhere: it may be a secret that was pasted into the wrong field.
     pub variable: &'static str,
     /// What would have been right, and what happens instead.
-    pub expected: &'static str,
+    pub expected: String,
 }
 
 impl Config {
-    /// Reads the configuration through `lookup`, which gives the value of a variable where it is set.
+    /// Reads the process's environment variables. What can't be used is in the second place, for the log.
     ///
-    /// What can't be used is in the second place, for the log.
+    /// # Errors
+    ///
+    /// [`NotInLambda`] if one of Lambda's own is missing.
+    pub fn from_environment() -> Result<(Self, Vec<Malformed>), NotInLambda> {
+        let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        match SET_BY_LAMBDA.into_iter().find(|name| lookup(name).is_none()) {
+            Some(missing) => Err(NotInLambda { missing }),
+            None => Ok(Self::read(lookup)),
+        }
+    }
+
+    /// Reads the configuration through `lookup`, which gives the value of a variable if it is set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<Malformed>) {
         let mut read = Reader { lookup, malformed: Vec::new() };
         let mut config = Self {
             api: read.api_access(),
-            action: read.scalar(
-                "STICKY_CALLS_ACTION",
-                "start_call, identify, end_call or save; not pinned",
-                Action::parse,
-            ),
-            timeout: read
-                .scalar("STICKY_CALLS_TIMEOUT_MS", "a whole number from 100 to 7000; 2500 is used", timeout)
-                .unwrap_or(Duration::from_millis(2_500)),
-            returning_threshold: read
-                .scalar("STICKY_CALLS_RETURNING_THRESHOLD", "more than 0, at most 1; 0.7 is used", Threshold::parse)
-                .unwrap_or_default(),
-            external_ids: read.list(
-                "STICKY_CALLS_EXTERNAL_IDS",
-                "names of parameters or attributes, separated by commas; customer_id,email is used",
-                "customer_id,email",
-                |name| Some(name.to_owned()),
-            ),
-            variables: read.list(
-                "STICKY_CALLS_VARIABLES",
-                "names of letters, digits, - and _, separated by commas; others are left out",
-                "name,tier,resolution,call_date",
-                Variable::parse,
-            ),
-            internal_numbers: InternalNumbers(read.list(
-                "STICKY_CALLS_INTERNAL_NUMBERS",
-                "numbers, or their beginnings followed by *, separated by commas; others are left out",
-                "",
-                InternalNumber::parse,
-            )),
-            outbox_queue_url: read.scalar(
-                "STICKY_CALLS_OUTBOX_QUEUE_URL",
-                "the URL of a queue; there is no outbox",
-                web_url,
-            ),
-            table: read.scalar("STICKY_CALLS_TABLE", "the name of a table; there is no table", table_name),
-            cache_ttl: read
-                .scalar("STICKY_CALLS_CACHE_TTL_SECONDS", "a whole number from 0 to 86400; 300 is used", cache_ttl)
-                .unwrap_or(Duration::from_secs(300)),
-            records: read
-                .scalar("STICKY_CALLS_RECORDS", "identified or all; identified is used", Records::parse)
-                .unwrap_or_default(),
-            guard: read.scalar("STICKY_CALLS_GUARD", "on or off; on is used", switch).unwrap_or(true),
+            action: read.optional(Setting::Action, Action::parse),
+            timeout: read.defaulted(Setting::TimeoutMs, timeout),
+            returning_threshold: read.defaulted(Setting::ReturningThreshold, Threshold::parse),
+            external_ids: read.list(Setting::ExternalIds, |name| Some(name.to_owned())),
+            variables: read.list(Setting::Variables, Variable::parse),
+            internal_numbers: InternalNumbers(read.list(Setting::InternalNumbers, InternalNumber::parse)),
+            outbox_queue_url: read.optional(Setting::OutboxQueueUrl, web_url),
+            table: read.optional(Setting::Table, table_name),
+            cache_ttl: read.defaulted(Setting::CacheTtlSeconds, cache_ttl),
+            records: read.defaulted(Setting::Records, Records::parse),
+            guard: read.defaulted(Setting::Guard, switch),
+            service: read.defaulted(Setting::Service, service),
             aws: None,
+            log: read.log_config(),
         };
         if config.needs_aws() {
             config.aws = read.aws_access();
@@ -168,36 +211,30 @@ struct Reader<F> {
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn api_access(&mut self) -> Option<ApiAccess> {
         // A blank URL is no default either: whoever cleared it did not ask for production.
-        let url = match (self.lookup)("STICKY_CALLS_API_URL") {
-            None => Some(BaseUrl::production()),
-            Some(text) => {
-                let expected =
-                    "an https URL, or plain http to a loopback address or host.docker.internal; the API is not called";
-                self.usable("STICKY_CALLS_API_URL", expected, BaseUrl::parse(text.trim()))
-            }
+        let url = match (self.lookup)(Setting::ApiUrl.as_str()) {
+            None => BaseUrl::parse(Setting::ApiUrl.form().default),
+            Some(text) => self.usable(Setting::ApiUrl, BaseUrl::parse(text.trim())),
         };
-        let key = match (self.not_blank("STICKY_CALLS_API_KEY"), self.not_blank("STICKY_CALLS_API_KEY_SECRET_ARN")) {
+        let key = match (self.text(Setting::ApiKey), self.text(Setting::ApiKeySecretArn)) {
             (Some(text), _) => {
-                let key = ApiKey::new(SecretString::from(text)).map(KeySource::Fixed);
-                self.usable("STICKY_CALLS_API_KEY", "a key that fits a header; the API is not called", key)
+                self.usable(Setting::ApiKey, ApiKey::new(SecretString::from(text)).map(KeySource::Fixed))
             }
             (None, Some(arn)) => Some(KeySource::Secret(arn)),
-            (None, None) => {
-                let expected =
-                    "set to the API's key, or STICKY_CALLS_API_KEY_SECRET_ARN to its secret; the API is not called";
-                self.usable("STICKY_CALLS_API_KEY", expected, None)
-            }
+            (None, None) => self.usable(Setting::ApiKey, None),
         };
         Some(ApiAccess { url: url?, key: key? })
     }
 
     fn aws_access(&mut self) -> Option<aws::Access> {
-        let endpoint = self.scalar("AWS_ENDPOINT_URL", "a URL; AWS's own endpoints are used", web_url);
+        let endpoint = self.not_blank("AWS_ENDPOINT_URL").and_then(|text| {
+            let expected = "a URL; AWS's own endpoints are used";
+            self.usable_variable("AWS_ENDPOINT_URL", expected, web_url(&text))
+        });
         // What stands in for AWS takes any credentials, and AWS's emulator for Lambda passes blank ones on.
         let local = endpoint.as_ref().map(|_| "us-east-1".to_owned());
         let mut set_by_lambda = |variable| {
             let value = self.not_blank(variable).or_else(|| local.clone());
-            self.usable(variable, "set by Lambda; no queue, table or secret is used", value)
+            self.usable_variable(variable, "set by Lambda; no queue, table or secret is used", value)
         };
         let region = set_by_lambda("AWS_REGION");
         let key_id = set_by_lambda("AWS_ACCESS_KEY_ID");
@@ -207,43 +244,64 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         Some(aws::Access { region: region?, credentials, endpoint })
     }
 
-    fn scalar<T>(
-        &mut self,
-        variable: &'static str,
-        expected: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let text = self.not_blank(variable)?;
-        self.usable(variable, expected, parse(&text))
+    fn log_config(&self) -> LogConfig {
+        let word = (self.lookup)("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
+        let level = LogLevel::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(&word));
+        let is_text = (self.lookup)("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("text"));
+        LogConfig { level: level.unwrap_or(LogLevel::Info), is_text }
+    }
+
+    /// A setting that may be unset.
+    fn optional<T>(&mut self, setting: Setting, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(setting)?;
+        self.usable(setting, parse(&text))
+    }
+
+    /// A setting that has a default. Every default can be used: a test sees to that.
+    fn defaulted<T: Default>(&mut self, setting: Setting, parse: impl Fn(&str) -> Option<T>) -> T {
+        self.optional(setting, &parse).or_else(|| parse(setting.form().default)).unwrap_or_default()
     }
 
     /// A list; set but blank it is an empty one, so that a default list can be switched off. A malformed entry is dropped
     /// alone.
-    fn list<T>(
-        &mut self,
-        variable: &'static str,
-        expected: &'static str,
-        default: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Vec<T> {
-        let set = (self.lookup)(variable);
-        let usable =
-            set.filter(|text| self.usable(variable, expected, (text.len() <= MAX_LIST_BYTES).then_some(())).is_some());
-        let text = usable.unwrap_or_else(|| default.to_owned());
+    fn list<T>(&mut self, setting: Setting, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let set = (self.lookup)(setting.as_str());
+        let usable = set.and_then(|text| self.usable(setting, (text.len() <= MAX_LIST_BYTES).then_some(text)));
+        let text = usable.unwrap_or_else(|| setting.form().default.to_owned());
         let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(parse).collect();
         if entries.iter().any(Option::is_none) {
-            self.malformed.push(Malformed { variable, expected });
+            self.malformed(setting);
         }
         entries.into_iter().flatten().collect()
+    }
+
+    fn text(&self, setting: Setting) -> Option<String> {
+        self.not_blank(setting.as_str())
     }
 
     fn not_blank(&self, variable: &str) -> Option<String> {
         (self.lookup)(variable).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn usable<T>(&mut self, variable: &'static str, expected: &'static str, value: Option<T>) -> Option<T> {
+    fn usable<T>(&mut self, setting: Setting, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            self.malformed.push(Malformed { variable, expected });
+            self.malformed(setting);
+        }
+        value
+    }
+
+    fn malformed(&mut self, setting: Setting) {
+        let form = setting.form();
+        // What says what happens instead needs no default.
+        let says_all = form.takes.contains(';');
+        let expected =
+            if says_all { form.takes.to_owned() } else { format!("{}; {} is used", form.takes, form.default) };
+        self.malformed.push(Malformed { variable: setting.as_str(), expected });
+    }
+
+    fn usable_variable<T>(&mut self, variable: &'static str, expected: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.malformed.push(Malformed { variable, expected: expected.to_owned() });
         }
         value
     }
@@ -267,6 +325,13 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
+/// A metric's dimension, [as CloudWatch takes
+/// it](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html).
+fn service(text: &str) -> Option<String> {
+    let valid = text.len() <= 255 && !text.starts_with(':') && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    valid.then(|| text.to_owned())
+}
+
 /// An address of AWS's, or of something that stands in for it.
 fn web_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
@@ -280,7 +345,7 @@ fn table_name(text: &str) -> Option<String> {
 }
 
 /// A confidence from which on a caller counts as returning: more than 0, at most 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Threshold(f64);
 
 impl Threshold {
@@ -292,13 +357,6 @@ impl Threshold {
     /// Whether `confidence` is enough.
     pub fn is_met_by(self, confidence: f64) -> bool {
         confidence >= self.0
-    }
-}
-
-impl Default for Threshold {
-    /// The integration guide's 0.7.
-    fn default() -> Self {
-        Self(0.7)
     }
 }
 
@@ -349,8 +407,6 @@ impl InternalNumber {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn read(set: &[(&str, &str)]) -> (Config, Vec<&'static str>) {
@@ -365,7 +421,11 @@ mod tests {
     fn unset_means_the_default() {
         let (config, malformed) = read(&[KEY]);
         assert_eq!(malformed, [""; 0]);
-        assert_eq!(config.api.unwrap().url, BaseUrl::production());
+        assert_eq!(config.api.unwrap().url.as_str(), "https://api.stickycalls.com");
+        assert_eq!(
+            (config.service.as_str(), config.log.level, config.log.is_text),
+            ("sticky-connect", LogLevel::Info, false)
+        );
         assert_eq!(config.action, None);
         assert_eq!(config.timeout, Duration::from_millis(2_500));
         assert_eq!(config.returning_threshold, Threshold(0.7));
@@ -456,6 +516,7 @@ mod tests {
             ("STICKY_CALLS_CACHE_TTL_SECONDS", "86401"),
             ("STICKY_CALLS_RECORDS", "none"),
             ("STICKY_CALLS_GUARD", "true"),
+            ("STICKY_CALLS_SERVICE", "café"),
         ] {
             let (config, malformed) = read(&[KEY, (variable, value)]);
             assert_eq!(malformed, [variable], "{value}");
@@ -466,7 +527,7 @@ mod tests {
             assert_eq!(config.outbox_queue_url, default.outbox_queue_url);
             assert_eq!((config.table, config.cache_ttl), (default.table, default.cache_ttl));
             assert_eq!(config.records, default.records);
-            assert_eq!(config.guard, default.guard);
+            assert_eq!((config.guard, config.service), (default.guard, default.service));
         }
     }
 
@@ -553,14 +614,39 @@ mod tests {
     }
 
     #[test]
-    fn the_template_and_the_reference_know_every_variable_and_no_other() {
-        fn variables(text: &str) -> BTreeSet<&str> {
-            let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
-            words.filter(|word| word.starts_with("STICKY_CALLS_") && !word.ends_with('_')).collect()
+    fn every_default_can_be_used() {
+        for setting in Setting::ALL.iter().filter(|setting| !setting.form().default.is_empty()) {
+            let (_, malformed) = read(&[KEY, (setting.as_str(), setting.form().default)]);
+            assert_eq!(malformed, [""; 0], "{setting:?}");
         }
-        let read = variables(include_str!("config.rs"));
-        assert_eq!(variables(include_str!("../template.yaml")), read);
-        assert_eq!(variables(include_str!("../docs/reference.md")), read);
+    }
+
+    #[test]
+    fn what_would_have_been_right_is_said_with_what_happens_instead() {
+        let set = |name: &str| match name {
+            "STICKY_CALLS_TIMEOUT_MS" => Some("soon".to_owned()),
+            "STICKY_CALLS_OUTBOX_QUEUE_URL" => Some("outbox".to_owned()),
+            _ => KEY.1.to_owned().into(),
+        };
+        let (_, malformed) = Config::read(|name| {
+            set(name).filter(|_| [KEY.0, "STICKY_CALLS_TIMEOUT_MS", "STICKY_CALLS_OUTBOX_QUEUE_URL"].contains(&name))
+        });
+        let expected: Vec<_> = malformed.iter().map(|entry| entry.expected.as_str()).collect();
+        assert_eq!(
+            expected,
+            ["a whole number from 100 to 7000; 2500 is used", "the URL of a queue; there is no outbox"]
+        );
+    }
+
+    #[test]
+    fn lambdas_log_settings_are_read_in_any_case_and_anything_else_is_info_in_json() {
+        let log = |level: &str, format: &str| {
+            let (config, _) = read(&[KEY, ("AWS_LAMBDA_LOG_LEVEL", level), ("AWS_LAMBDA_LOG_FORMAT", format)]);
+            (config.log.level, config.log.is_text)
+        };
+        assert_eq!(log("debug", "Text"), (LogLevel::Debug, true));
+        assert_eq!(log("FATAL", "JSON"), (LogLevel::Fatal, false));
+        assert_eq!(log("loud", "XML"), (LogLevel::Info, false));
     }
 
     #[test]

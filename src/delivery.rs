@@ -3,6 +3,7 @@
 //! Words are never refused. The API takes one end of a `call_id`; words that come after it are sent as a standalone end of
 //! their own. Only what a standalone end is answered with 409 is known to be there.
 
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
@@ -10,27 +11,22 @@ use futures_util::future::join;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::answer::{Report, Severity};
 use crate::aws::{self, Pending};
-use crate::batch::Turn;
 use crate::budget::{self, SaveDeadlines};
-use crate::cache::Cache;
-use crate::fault::Fault;
-use crate::identity;
-use crate::ledger::{Known, WordsState};
-use crate::outbox::Outbox;
-use crate::reason::Reason;
-use crate::services::Services;
-use crate::sticky_calls::{ApiKey, Call, Effort, EndAnswer, EndRequest};
+use crate::services::{Cache, Known, Outbox, Services, WordsState};
+use crate::sticky_calls::{ApiKey, Attempts, Call, CustomerRef, EndAnswer, EndRequest};
 use crate::summary::{Newest, Summary};
+use crate::telemetry::{Report, Severity};
+use crate::turn::Turn;
+use crate::vocabulary::{Degradation, Reason, SaveStatus, Status};
 
 /// What became of a summary.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Where it is now.
     pub outcome: Outcome,
-    /// What the calls to the API took, if it was called.
-    pub effort: Option<Effort>,
+    /// The attempts at the API, if it was asked.
+    pub attempts: Option<Attempts>,
     /// What the API or the outbox said, beyond the reason.
     pub detail: Option<String>,
 }
@@ -54,7 +50,7 @@ pub enum Outcome {
 
 impl Delivery {
     fn of(outcome: Outcome) -> Self {
-        Self { outcome, effort: None, detail: None }
+        Self { outcome, attempts: None, detail: None }
     }
 
     /// Whether the summary is in safe hands, or not wanted.
@@ -69,21 +65,23 @@ impl Delivery {
 
     /// What the log says of it.
     pub fn report(self) -> Report {
-        let (outcome, reason, severity) = match self.outcome {
-            Outcome::Saved => ("saved", None, Severity::Info),
-            Outcome::SavedBefore(reason) => ("saved", reason, Severity::Info),
-            Outcome::Queued(reason) if reason.needs_an_operator() => ("queued", Some(reason), Severity::Error),
-            Outcome::Queued(reason) => ("queued", Some(reason), Severity::Warn),
-            Outcome::Deferred => ("deferred", None, Severity::Info),
-            Outcome::Skipped(reason) => ("skipped", reason, Severity::Info),
-            Outcome::Failed(reason) => ("failed", Some(reason), Severity::Error),
+        let (status, reason, severity) = match self.outcome {
+            Outcome::Saved => (SaveStatus::Saved, None, Severity::Info),
+            Outcome::SavedBefore(reason) => (SaveStatus::Saved, reason, Severity::Info),
+            Outcome::Queued(reason) if reason.needs_an_operator() => {
+                (SaveStatus::Queued, Some(reason), Severity::Error)
+            }
+            Outcome::Queued(reason) => (SaveStatus::Queued, Some(reason), Severity::Warn),
+            Outcome::Deferred => (SaveStatus::Deferred, None, Severity::Info),
+            Outcome::Skipped(reason) => (SaveStatus::Skipped, reason, Severity::Info),
+            Outcome::Failed(reason) => (SaveStatus::Failed, Some(reason), Severity::Error),
         };
-        Report { effort: self.effort, detail: self.detail, ..Report::new(outcome, reason, severity) }
+        Report { attempts: self.attempts, detail: self.detail, ..Report::new(Status::Save(status), reason, severity) }
     }
 }
 
-/// Delivers a summary to the API, or else to the outbox. While the API is down the outbox goes first; if that refuses the
-/// summary, the API is asked all the same. A batch passes the `newest` call of the customer that it holds, and the `turn` of
+/// Delivers a summary to the API, or else to the outbox. While the circuit breaker is open the outbox goes first; if that
+/// refuses the summary, the API is asked all the same. A batch passes the `newest` call of the customer that it holds, and the `turn` of
 /// this summary to be sent to the outbox.
 pub async fn to_api_or_outbox(
     summary: &Summary,
@@ -106,7 +104,7 @@ pub async fn to_api_or_outbox(
     let work = Work { summary, request, services, key, deadlines };
     let Some(outbox) = &services.outbox else { return work.ask_api(Asking::Regardless).await };
     let mut begun = None;
-    let mut delivery = work.ask_api(Asking::WhereItIsUp).await;
+    let mut delivery = work.ask_api(Asking::UnlessOpen).await;
     if let Outcome::Failed(reason @ Reason::CircuitOpen) = delivery.outcome {
         if work.queue(outbox, reason, &mut begun, soon, turn).await.is_ok() {
             return Delivery { outcome: Outcome::Queued(reason), ..delivery };
@@ -117,7 +115,7 @@ pub async fn to_api_or_outbox(
     match work.queue(outbox, reason, &mut begun, |deadlines| deadlines.all, turn).await {
         Ok(()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
         Err(error) => {
-            let api = delivery.detail.as_deref().unwrap_or(reason.code());
+            let api = delivery.detail.as_deref().unwrap_or(reason.as_str());
             let detail = Some(format!("the API: {api}; the outbox: {error}"));
             Delivery { outcome: Outcome::Failed(Reason::OutboxUnavailable), detail, ..delivery }
         }
@@ -141,7 +139,7 @@ pub async fn after_the_words(
     to_api_or_outbox(summary, None, services, deadlines, turn).await
 }
 
-/// Delivers a summary that the outbox holds to the API, whether that is down or not. `newest` is the newest call of the
+/// Delivers a summary that the outbox holds to the API, whether the circuit breaker is open or not. `newest` is the newest call of the
 /// customer that the batch holds.
 pub async fn from_outbox(
     summary: &Summary,
@@ -170,7 +168,8 @@ pub async fn from_outbox(
 pub async fn note_opt_outs(call_ids: &[String], services: &Services, deadline: Instant) {
     let Some(ledger) = services.ledger.as_ref().filter(|_| !call_ids.is_empty()) else { return };
     if let Err(error) = ledger.note_opt_outs(call_ids, deadline).await {
-        tell(Fault::TableWrite, None, services, &error, "an opt-out was not left in the table");
+        let what = "an opt-out was not left in the table";
+        services.metrics.degraded(Degradation::TableWrite, None, Some(&error), what);
     }
 }
 
@@ -189,8 +188,7 @@ async fn look(
     };
     let deadline = deadline.min(Instant::now() + budget::TABLE);
     let mut known = ledger.look(summary, key.as_ref(), deadline).await.unwrap_or_else(|error| {
-        let contact_id = summary.contact_id.as_deref();
-        tell(Fault::TableRead, contact_id, services, &error, "the table was not read: what it knows counts as nothing");
+        degraded(Degradation::TableRead, summary, services, &error, "the table was not read, and counts as empty");
         Known::default()
     });
     // One call's words follow one another in the batch; that it holds later ones makes none of them older.
@@ -208,10 +206,10 @@ fn soon(deadlines: SaveDeadlines) -> Instant {
     if share < budget::LEAST_FOR_THE_OUTBOX { deadlines.all } else { now + share }
 }
 
-/// Whether the API is asked while it is down.
+/// Whether the API is asked while the circuit breaker is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asking {
-    WhereItIsUp,
+    UnlessOpen,
     Regardless,
 }
 
@@ -228,18 +226,18 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn ask_api(&self, asking: Asking) -> Delivery {
-        let failed = |reason, effort, detail| Delivery { outcome: Outcome::Failed(reason), effort, detail };
+        let failed = |reason, attempts, detail| Delivery { outcome: Outcome::Failed(reason), attempts, detail };
         // A panic on the way to the API must not keep the summary from the outbox.
         let call = AssertUnwindSafe(self.end_call(asking)).catch_unwind().await;
         let Ok(call) = call else { return failed(Reason::Internal, None, None) };
-        let Some(Call { result, effort }) = call else { return failed(Reason::Misconfigured, None, None) };
+        let Some(Call { result, attempts }) = call else { return failed(Reason::Misconfigured, None, None) };
         let (outcome, customer_ref) = match result {
-            Ok(EndAnswer { customer_ref }) => (Outcome::Saved, identity::customer_ref(customer_ref)),
+            Ok(EndAnswer { customer_ref }) => (Outcome::Saved, customer_ref),
             Err(error) if error.reason() == Reason::Conflict => (Outcome::SavedBefore(Some(Reason::Conflict)), None),
-            Err(error) => return failed(error.reason(), Some(effort), Some(error.to_string())),
+            Err(error) => return failed(error.reason(), Some(attempts), Some(error.to_string())),
         };
-        self.note(WordsState::Taken, customer_ref.as_deref()).await;
-        Delivery { outcome, effort: Some(effort), detail: None }
+        self.note(WordsState::Taken, customer_ref.as_ref()).await;
+        Delivery { outcome, attempts: Some(attempts), detail: None }
     }
 
     /// Sends the end of the call, and if the API has one and there are words in this, sends them as an end of their own.
@@ -252,7 +250,7 @@ impl Work<'_> {
             Some(standalone) => {
                 let deadline = (api + second_request).min(all);
                 let second = self.send(&standalone, asking, deadline).await?;
-                Some(Call { result: second.result, effort: first.effort + second.effort })
+                Some(Call { result: second.result, attempts: first.attempts + second.attempts })
             }
             None => Some(first),
         }
@@ -261,7 +259,7 @@ impl Work<'_> {
     async fn send(&self, request: &EndRequest, asking: Asking, deadline: Instant) -> Option<Call<EndAnswer>> {
         let api = self.services.api.as_ref()?;
         Some(match asking {
-            Asking::WhereItIsUp => api.end_call(request, deadline).await,
+            Asking::UnlessOpen => api.end_call(request, deadline).await,
             Asking::Regardless => api.end_call_regardless(request, deadline).await,
         })
     }
@@ -281,7 +279,7 @@ impl Work<'_> {
         }
         let mut sending = match begun.take() {
             Some(sending) => sending,
-            None => outbox.keep(self.summary, reason, self.deadlines.all)?,
+            None => outbox.enqueue(self.summary, reason, self.deadlines.all)?,
         };
         match sending.wait(deadline(self.deadlines)).await {
             Some(result) => result?,
@@ -297,29 +295,30 @@ impl Work<'_> {
     /// Leaves in the table that the words are safe, and tombstones for what the cache holds of the customer, of whom the API
     /// may have named a `customer_ref`. It costs a save [`budget::TABLE`] at most, as much again if the
     /// outbox has to deliver the tombstones, and never its outcome.
-    async fn note(&self, state: WordsState, customer_ref: Option<&str>) {
+    async fn note(&self, state: WordsState, customer_ref: Option<&CustomerRef>) {
         let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
         let words = async {
             let Some(ledger) = &self.services.ledger else { return };
             let noted = ledger.note_words(self.summary, state, customer_ref, self.key().as_ref(), deadline).await;
             if let Err(error) = noted {
                 let what = "the table does not know that these words are safe: they may be taken twice";
-                self.tell(Fault::TableWrite, &error, what);
+                degraded(Degradation::TableWrite, self.summary, self.services, &error, what);
             }
         };
         join(words, self.invalidate_cache(customer_ref, deadline)).await;
     }
 
-    async fn invalidate_cache(&self, customer_ref: Option<&str>, deadline: Instant) {
+    async fn invalidate_cache(&self, customer_ref: Option<&CustomerRef>, deadline: Instant) {
         let Some(cache) = &self.services.cache else { return };
         let tombstones = Cache::tombstones(&self.summary.request, customer_ref, self.key().as_ref());
         let Err(error) = cache.bury(&tombstones, deadline).await else { return };
-        self.tell(Fault::CacheVoid, &error, "the cache may hold what was known before this save");
+        let what = "the cache may hold what was known before this save";
+        degraded(Degradation::CacheInvalidation, self.summary, self.services, &error, what);
         let Some(outbox) = &self.services.outbox else { return };
         let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
-        if let Err(error) = outbox.keep_tombstones(&tombstones, Timestamp::now(), deadline).await {
-            let contact_id = self.summary.contact_id.as_deref();
-            tracing::warn!(contact_id, detail = %error, "the outbox does not deliver the tombstones either");
+        if let Err(error) = outbox.enqueue_tombstones(&tombstones, Timestamp::now(), deadline).await {
+            let what = "the outbox does not deliver what invalidates the cache either";
+            degraded(Degradation::CacheInvalidation, self.summary, self.services, &error, what);
         }
     }
 
@@ -327,13 +326,9 @@ impl Work<'_> {
     fn key(&self) -> Option<ApiKey> {
         self.services.api.as_ref().and_then(|api| api.keys.known()).or_else(|| self.key.clone())
     }
-
-    fn tell(&self, fault: Fault, error: &aws::Error, what: &str) {
-        tell(fault, self.summary.contact_id.as_deref(), self.services, error, what);
-    }
 }
 
-fn tell(fault: Fault, contact_id: Option<&str>, services: &Services, error: &aws::Error, what: &str) {
-    services.metrics.count_fault(fault);
-    tracing::warn!(contact_id, fault = fault.name(), detail = %error, "{what}");
+/// Counts and logs what went wrong beside a summary.
+fn degraded(degradation: Degradation, summary: &Summary, services: &Services, error: &aws::Error, what: impl Display) {
+    services.metrics.degraded(degradation, summary.contact_id.as_deref(), Some(error), what);
 }

@@ -3,82 +3,18 @@
 use serde_json::value::RawValue;
 
 use crate::connect::Contact;
-use crate::fault::Fault;
+use crate::handlers::batch::Source;
 use crate::json::Object;
-use crate::metrics::Metrics;
-
-/// What a flow wants of us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A call starts: identify the caller.
-    StartCall,
-    /// A call ends: save what happened.
-    EndCall,
-}
-
-impl Action {
-    /// Reads one of the four words: `start_call` or `identify`, `end_call` or `save`.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "start_call" | "identify" => Some(Self::StartCall),
-            "end_call" | "save" => Some(Self::EndCall),
-            _ => None,
-        }
-    }
-
-    /// Who does it.
-    pub fn handler(self) -> Handler {
-        match self {
-            Self::StartCall => Handler::StartCall,
-            Self::EndCall => Handler::EndCall,
-        }
-    }
-}
-
-/// Who answers an event, as logs and metrics name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handler {
-    /// [`crate::start_call`].
-    StartCall,
-    /// [`crate::end_call`], asked by a flow.
-    EndCall,
-    /// [`crate::redelivery`].
-    Redelivery,
-    /// [`crate::contact_records`].
-    ContactRecords,
-}
-
-impl Handler {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StartCall => "start_call",
-            Self::EndCall => "end_call",
-            Self::Redelivery => "redelivery",
-            Self::ContactRecords => "contact_records",
-        }
-    }
-
-    /// What can come of a lookup or a save of its own: `lookup_status` or `save_status`.
-    pub fn outcomes(self) -> &'static [&'static str] {
-        match self {
-            Self::StartCall => &["matched", "unconfirmed", "new", "skipped", "unavailable"],
-            Self::EndCall => &["saved", "queued", "deferred", "skipped", "failed"],
-            Self::Redelivery => &["saved", "queued", "skipped", "failed"],
-            Self::ContactRecords => &["saved", "queued", "deferred", "skipped", "failed"],
-        }
-    }
-}
+use crate::telemetry::Metrics;
+use crate::vocabulary::{Action, Degradation};
 
 /// Where an event goes.
 #[derive(Debug)]
 pub enum Route<'a> {
     /// A flow event, for this handler.
     Flow(Action, Contact<'a>),
-    /// Messages of the outbox's queue.
-    Redelivery(Vec<&'a RawValue>),
-    /// Records of a Kinesis stream.
-    ContactRecords(Vec<&'a RawValue>),
+    /// A batch, from there.
+    Batch(Source, Vec<&'a RawValue>),
     /// No event that we know: this handler's fallback, with `invalid_event`.
     Unknown(Action),
 }
@@ -91,18 +27,17 @@ pub fn route<'a>(payload: &'a str, pinned: Option<Action>, metrics: &Metrics) ->
         return Route::Flow(action, contact);
     }
     let records = Object::parse(payload).map(|event| event.array("Records")).unwrap_or_default();
-    match source(&records).as_deref() {
-        Some("aws:sqs") => Route::Redelivery(records),
-        Some("aws:kinesis") => Route::ContactRecords(records),
-        _ => Route::Unknown(pinned.unwrap_or(Action::StartCall)),
+    match source(&records) {
+        Some(source) => Route::Batch(source, records),
+        None => Route::Unknown(pinned.unwrap_or(Action::StartCall)),
     }
 }
 
 /// The source that all records have.
-fn source(records: &[&RawValue]) -> Option<String> {
-    let mut sources = records.iter().map(|record| Object::parse(record.get())?.text("eventSource"));
+fn source(records: &[&RawValue]) -> Option<Source> {
+    let mut sources = records.iter().map(|record| Source::parse(&Object::parse(record.get())?.text("eventSource")?));
     let first = sources.next()??;
-    sources.all(|source| source.as_ref() == Some(&first)).then_some(first)
+    sources.all(|source| source == Some(first)).then_some(first)
 }
 
 fn asked_for(contact: &Contact<'_>, metrics: &Metrics) -> Option<Action> {
@@ -110,9 +45,8 @@ fn asked_for(contact: &Contact<'_>, metrics: &Metrics) -> Option<Action> {
     let action = Action::parse(word.trim());
     if action.is_none() {
         // Not its value: a parameter can hold anything.
-        let (contact_id, fault) = (contact.contact_id(), Fault::Parameter);
-        metrics.count_fault(fault);
-        tracing::warn!(contact_id, fault = fault.name(), "unknown action parameter ignored");
+        let what = "the parameter action is unknown and ignored";
+        metrics.degraded(Degradation::Parameter, contact.contact_id().as_deref(), None, what);
     }
     action
 }
@@ -124,12 +58,12 @@ fn by_initiation_method(contact: &Contact<'_>) -> Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn reached(payload: &str, pinned: Option<Action>) -> (&'static str, Action) {
-        match route(payload, pinned, &Metrics::new(|_| None)) {
+        match route(payload, pinned, &Metrics::new(&Config::read(|_| None).0)) {
             Route::Flow(action, _) => ("flow", action),
-            Route::Redelivery(_) => ("redelivery", Action::EndCall),
-            Route::ContactRecords(_) => ("contact records", Action::EndCall),
+            Route::Batch(source, _) => (source.handler().as_str(), Action::EndCall),
             Route::Unknown(action) => ("unknown", action),
         }
     }
@@ -191,7 +125,7 @@ mod tests {
         };
         for pinned in [None, Some(Action::StartCall), Some(Action::EndCall)] {
             assert_eq!(reached(&batch(&["aws:sqs", "aws:sqs"]), pinned).0, "redelivery");
-            assert_eq!(reached(&batch(&["aws:kinesis"]), pinned).0, "contact records");
+            assert_eq!(reached(&batch(&["aws:kinesis"]), pinned).0, "contact_records");
             let otherwise = [
                 batch(&[]),
                 batch(&["aws:s3"]),

@@ -4,34 +4,26 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::connect::Contact;
-use crate::fault::Fault;
-use crate::metrics::Metrics;
-use crate::sticky_calls::IdentityHints;
+use crate::sticky_calls::{CustomerRef, IdentityHints, is_placeholder, takes_call_id};
+use crate::telemetry::Metrics;
+use crate::vocabulary::Degradation;
 
-/// The longest `customer_ref`, in characters. A longer one counts as absent; it is never cut, since the stump would be
-/// another customer's or nobody's.
-const MAX_CUSTOMER_REF_CHARS: usize = 256;
+/// The API's `call_id` for this contact: the best that the API takes, or `None` if there is none.
+pub fn call_id(contact: &Contact<'_>) -> Option<String> {
+    contact.call_ids().find(|id| takes_call_id(id))
+}
 
-/// What stands in an id's place where a look-up found none. As an id each would be one customer, and everybody without an
-/// id that one.
-const PLACEHOLDERS: [&str; 12] =
-    ["true", "false", "null", "undefined", "none", "nil", "nan", "unknown", "anonymous", "n/a", "na", "-"];
-
-/// A `customer_ref` that can be used, or `None`.
-pub fn customer_ref(text: Option<String>) -> Option<String> {
-    text.filter(|text| !stands_for_nothing(text) && text.chars().count() <= MAX_CUSTOMER_REF_CHARS)
+/// When the call started, as an earlier block stored it: the value `call_start`. `None` if an attribute `call_id` names
+/// another call than this one: then both were copied.
+pub fn call_start(contact: &Contact<'_>) -> Option<String> {
+    let is_copied = contact.attribute("call_id").is_some_and(|id| Some(id) != call_id(contact));
+    contact.value("call_start").filter(|_| !is_copied)
 }
 
 /// The reference that an earlier segment stored: the block's parameter, else the contact attribute.
-pub fn known_ref(contact: &Contact<'_>) -> Option<String> {
-    customer_ref(contact.parameter("customer_ref")).or_else(|| customer_ref(contact.attribute("customer_ref")))
-}
-
-/// Whether a text is blank, zeros alone, or a placeholder, in upper or lower case.
-fn stands_for_nothing(text: &str) -> bool {
-    let text = text.trim().to_lowercase();
-    // A zero as JSON may write it too: 0.0.
-    text.bytes().all(|byte| matches!(byte, b'0' | b'.')) || PLACEHOLDERS.contains(&text.as_str())
+pub fn known_ref(contact: &Contact<'_>) -> Option<CustomerRef> {
+    let stored = [contact.parameter("customer_ref"), contact.attribute("customer_ref")];
+    stored.into_iter().flatten().find_map(CustomerRef::new)
 }
 
 /// Whether the caller's number is one of ours.
@@ -59,7 +51,7 @@ fn external_ids(contact: &Contact<'_>, config: &Config) -> BTreeMap<String, Stri
             "email" => contact.customer_email(),
             _ => None,
         };
-        let is_one = |id: &String| !stands_for_nothing(id);
+        let is_one = |id: &String| !is_placeholder(id);
         let id = contact
             .parameter(name)
             .filter(is_one)
@@ -77,12 +69,11 @@ pub fn has_opted_out(contact: &Contact<'_>) -> bool {
     opt_out(contact) != OptOut::No
 }
 
-/// Tells of an opt-out that says neither yes nor no.
+/// Counts and logs an opt-out that says neither yes nor no.
 pub fn check_opt_out(contact: &Contact<'_>, metrics: &Metrics) {
     if opt_out(contact) == OptOut::Unclear {
-        let (contact_id, fault) = (contact.contact_id(), Fault::Parameter);
-        metrics.count_fault(fault);
-        tracing::warn!(contact_id, fault = fault.name(), "sticky_calls_opt_out is neither yes nor no: taken for a yes");
+        let what = "sticky_calls_opt_out is neither yes nor no, and counts as yes";
+        metrics.degraded(Degradation::Parameter, contact.contact_id().as_deref(), None, what);
     }
 }
 
@@ -125,7 +116,33 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_nothing_identifies_nobody() {
+    fn a_start_of_the_call_that_was_copied_with_another_calls_id_is_none() {
+        let event = |attributes: &str| {
+            format!(r#"{{"Details":{{"ContactData":{{"ContactId":"c","Attributes":{{{attributes}}}}}}}}}"#)
+        };
+        let start = |attributes: &str| call_start(&Contact::from_flow_event(&event(attributes)).unwrap());
+        assert_eq!(start(r#""call_start":"t""#).as_deref(), Some("t"));
+        assert_eq!(start(r#""call_start":"t","call_id":"c""#).as_deref(), Some("t"));
+        assert_eq!(start(r#""call_start":"t","call_id":"other""#), None);
+    }
+
+    #[test]
+    fn a_call_id_over_the_limit_of_the_api_counts_as_absent() {
+        let id = |length| {
+            let event = format!(r#"{{"Details":{{"ContactData":{{"ContactId":"{}"}}}}}}"#, "é".repeat(length));
+            call_id(&Contact::from_flow_event(&event).unwrap()).map(|id| id.chars().count())
+        };
+        assert_eq!(id(128), Some(128));
+        assert_eq!(id(129), None);
+        let event = format!(
+            r#"{{"Details":{{"ContactData":{{"ContactId":"c","InitialContactId":"{0}"}},"Parameters":{{"call_id":"{0}"}}}}}}"#,
+            "7".repeat(129)
+        );
+        assert_eq!(call_id(&Contact::from_flow_event(&event).unwrap()).as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn a_placeholder_identifies_nobody() {
         for value in [
             "true",
             "false",
@@ -149,7 +166,7 @@ mod tests {
             let hints = hints_of("", &format!(r#""customer_id":{value},"email":{value}"#));
             assert!(!hints.are_usable(), "{value}: {hints:?}");
             let text = value.trim_matches('"').to_owned();
-            assert_eq!(customer_ref(Some(text)), None, "{value}");
+            assert_eq!(CustomerRef::new(text), None, "{value}");
         }
         for id in ["C-1001", "1", "007", "none@example.com", "nobody", "10"] {
             assert_eq!(hints_of("", &format!(r#""customer_id":"{id}""#)).external_ids, ids(&[("customer_id", id)]));
@@ -157,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_stands_for_nothing_makes_way_for_one_that_does_not() {
+    fn a_placeholder_makes_way_for_an_id() {
         let contact = r#""Attributes":{"customer_id":"C-2"},"CustomerId":"C-3""#;
         assert_eq!(hints_of(contact, r#""customer_id":"null""#).external_ids, ids(&[("customer_id", "C-2")]));
         let contact = r#""Attributes":{"customer_id":"unknown"},"CustomerId":"C-3""#;

@@ -1,59 +1,38 @@
 //! Process start, and the Lambda Runtime API.
 
 use std::convert::Infallible;
-use std::fmt;
 
 use lambda_runtime::{Context, LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use serde_json::value::RawValue;
 use tower::util::MapRequestLayer;
 
 use crate::app::{App, Invocation, Reply};
-use crate::config::Config;
-use crate::fault::Fault;
-use crate::logging;
-use crate::metrics::Metrics;
+use crate::config::{Config, NotInLambda};
 use crate::services::Services;
-
-/// What Lambda sets for every function and its runtime library can't do without.
-const SET_BY_LAMBDA: [&str; 4] = [
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-];
+use crate::telemetry::log;
+use crate::vocabulary::Degradation;
 
 /// Why the process ended.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It was not started by Lambda, nor by something that takes its place.
+    #[error(
+        "This program is started by AWS Lambda, and {missing} is not set. To try it here:\n  \
+         cargo run --example phone_call                             whole calls, no AWS account needed\n  \
+         sam local invoke IdentifyFunction -e events/new_caller.json   one event, with the SAM CLI and Docker"
+    )]
     NotInLambda {
         /// The variable that is missing.
         missing: &'static str,
     },
     /// The Lambda Runtime API failed; Lambda starts another process.
-    Runtime(lambda_runtime::Error),
+    #[error("the Lambda Runtime API failed: {0}")]
+    Runtime(#[source] lambda_runtime::Error),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInLambda { missing } => write!(
-                f,
-                "This program is started by AWS Lambda, and {missing} is not set. To try it here:\n  \
-                 cargo run --example phone_call                             whole calls, no AWS account needed\n  \
-                 sam local invoke IdentifyFunction -e events/new_caller.json   one event, with the SAM CLI and Docker"
-            ),
-            Self::Runtime(error) => write!(f, "the Lambda Runtime API failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NotInLambda { .. } => None,
-            Self::Runtime(error) => Some(error.as_ref()),
-        }
+impl From<NotInLambda> for Error {
+    fn from(NotInLambda { missing }: NotInLambda) -> Self {
+        Self::NotInLambda { missing }
     }
 }
 
@@ -61,22 +40,16 @@ impl std::error::Error for Error {
 ///
 /// # Errors
 ///
-/// [`Error::NotInLambda`] at once where Lambda's own variables are not set; [`Error::Runtime`] where the Runtime API
-/// fails.
+/// [`Error::NotInLambda`] at once if Lambda's own variables are not set; [`Error::Runtime`] if the Runtime API fails.
 pub async fn run() -> Result<(), Error> {
-    let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    if let Some(missing) = SET_BY_LAMBDA.into_iter().find(|name| lookup(name).is_none()) {
-        return Err(Error::NotInLambda { missing });
-    }
-    logging::start(lookup);
-    let (config, malformed) = Config::read(lookup);
-    let metrics = Metrics::new(lookup);
+    let (config, malformed) = Config::from_environment()?;
+    log::start(config.log);
+    let services = Services::new(config);
     for setting in malformed {
-        let (variable, expected, fault) = (setting.variable, setting.expected, Fault::Setting);
-        metrics.count_fault(fault);
-        tracing::warn!(variable, expected, fault = fault.name(), "unusable setting");
+        let (variable, expected, degradation) = (setting.variable, setting.expected, Degradation::Setting);
+        services.metrics.count_degradation(degradation);
+        tracing::warn!(variable, expected, degradation = degradation.as_str(), "unusable setting {variable}");
     }
-    let services = Services::new(config, metrics);
     services.warm_up().await;
     let app = App::new(services);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
@@ -92,7 +65,7 @@ pub async fn run() -> Result<(), Error> {
     })
 }
 
-/// What the operating system said of a connection, where that is behind an error.
+/// What the operating system said of a connection, if that is behind an error.
 fn said_by_the_system(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let causes = std::iter::successors(Some(error), |cause| cause.source());
     let said = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::card_numbers;
 use crate::hash::sha256;
-use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus, MAX_CALL_ID_CHARS};
+use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus, takes_call_id};
 
 /// What the integration guide's own functions save where nobody wrote anything. It is never sent; read back, it is nothing.
 pub const FILLER: &str = "Customer called for support";
@@ -81,9 +81,9 @@ impl Summary {
     pub fn standalone(&self, request: &EndRequest) -> Option<EndRequest> {
         let words = self.words.as_ref()?;
         let long = words.with_call_id(&request.call_id);
-        let call_id = match long.chars().count() > MAX_CALL_ID_CHARS {
-            true => words.with_call_id(&sha256(request.call_id.as_bytes())),
-            false => long,
+        let call_id = match takes_call_id(&long) {
+            true => long,
+            false => words.with_call_id(&sha256(request.call_id.as_bytes())),
         };
         let hints = IdentityHints { customer_ref: request.customer_ref.clone(), ..self.hints.clone() };
         Some(EndRequest { call_id, customer_ref: None, identity_hints: Some(hints), ..request.clone() })
@@ -181,12 +181,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::sticky_calls::CustomerRef;
 
     fn summary(variables: &[(&str, &str)], words: Option<WordsId>) -> Summary {
         let variables = variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         let request = EndRequest {
             call_id: "older".to_owned(),
-            customer_ref: Some("cust_1".to_owned()),
+            customer_ref: CustomerRef::new("cust_1".to_owned()),
             identity_hints: None,
             intent: "billing_issue".to_owned(),
             intent_status: IntentStatus::Resolved,
@@ -242,7 +243,7 @@ mod tests {
         let summary = summary(&[], Some(words.clone()));
         let standalone = summary.standalone(&summary.request).unwrap();
         assert_eq!(standalone.call_id, format!("older.{}", words.0));
-        let hints = IdentityHints { customer_ref: Some("cust_1".to_owned()), ..summary.hints.clone() };
+        let hints = IdentityHints { customer_ref: CustomerRef::new("cust_1".to_owned()), ..summary.hints.clone() };
         assert_eq!((standalone.customer_ref, standalone.identity_hints), (None, Some(hints)));
         assert_eq!(self::summary(&[], None).standalone(&summary.request), None, "nothing was said");
     }

@@ -234,7 +234,7 @@ async fn of_a_thousand_calls_those_from_the_first_that_fails_on_are_retried_and_
     let batch = stream(&records);
     let answer = stack.invoke(&batch).await;
     let reported = answer["batchItemFailures"].as_array().unwrap();
-    let come_again: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
+    let retried: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
     let saved: BTreeSet<_> = stack.api.ended().iter().map(|end| end["call_id"].as_str().unwrap().to_owned()).collect();
     assert!(!saved.is_empty());
     // The first that hung ends it: those sent beside it are the last.
@@ -242,7 +242,7 @@ async fn of_a_thousand_calls_those_from_the_first_that_fails_on_are_retried_and_
     assert!((1..=8).contains(&(stack.api.received().len() - saved.len())));
     let sent = records.iter().zip(batch["Records"].as_array().unwrap());
     let not_saved = sent.filter(|(record, _)| !saved.contains(record["ContactId"].as_str().unwrap()));
-    assert_eq!(come_again, not_saved.map(|(_, raw)| raw["kinesis"]["sequenceNumber"].as_str().unwrap()).collect());
+    assert_eq!(retried, not_saved.map(|(_, raw)| raw["kinesis"]["sequenceNumber"].as_str().unwrap()).collect());
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ async fn a_thousand_summaries_in_one_batch_are_all_delivered_with_eight_requests
 }
 
 #[tokio::test]
-async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_come_again_and_no_others() {
+async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_are_retried_and_no_others() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
     for _ in 0..100 {
         stack.api.fail_next(Fault::Delay(Duration::ZERO));
@@ -179,7 +179,7 @@ async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_come_agai
     let batch = queue(&(0..1_000).map(kept).collect::<Vec<_>>());
     let answer = stack.invoke(&batch).await;
     let reported = answer["batchItemFailures"].as_array().unwrap();
-    let come_again: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
+    let retried: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
     let delivered: BTreeSet<_> = ended(&stack.api).into_iter().collect();
     assert!(!delivered.is_empty());
     // Those eight that hung are the last that were sent.
@@ -187,7 +187,7 @@ async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_come_agai
     assert_eq!(stack.api.received().len(), delivered.len() + 8);
     let sent = batch["Records"].as_array().unwrap().iter().enumerate();
     let not_delivered = sent.filter(|(number, _)| !delivered.contains(&format!("call {number}")));
-    assert_eq!(come_again, not_delivered.map(|(_, message)| message["messageId"].as_str().unwrap()).collect());
+    assert_eq!(retried, not_delivered.map(|(_, message)| message["messageId"].as_str().unwrap()).collect());
 }
 
 #[tokio::test]
@@ -294,7 +294,7 @@ async fn moto_every_reason_for_which_the_api_takes_nothing_is_queued_with_that_r
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_failed_message_is_put_off_the_longer_the_more_often_it_came() {
+async fn moto_the_retry_of_a_failed_message_is_delayed_the_longer_the_more_often_it_came() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
@@ -304,10 +304,10 @@ async fn moto_a_failed_message_is_put_off_the_longer_the_more_often_it_came() {
         let (stay, _) = aws.poll(&queue, &mut stack.function).await;
         aws.make_visible(&queue, &stay[0]).await;
     }
-    let put_off = |(operation, parameters): (String, Value)| {
+    let delay = |(operation, parameters): (String, Value)| {
         (operation == "ChangeMessageVisibility").then(|| parameters["VisibilityTimeout"].as_u64().unwrap() / 60)
     };
-    let minutes: Vec<_> = aws.received(Service::Sqs).into_iter().filter_map(put_off).collect();
+    let minutes: Vec<_> = aws.received(Service::Sqs).into_iter().filter_map(delay).collect();
     assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 60, 60]);
 }
 

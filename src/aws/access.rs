@@ -9,22 +9,14 @@ use aws_types::SdkConfig;
 
 use super::http::http_client;
 use super::{Queue, Secret, Table};
+use crate::budget;
 use crate::https::Https;
 
-/// The longest that connecting to an AWS endpoint may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The longest that one try waits for an answer. Whoever asks has a deadline of their own, which is mostly sooner.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often a request is tried in all, and the pause before the second try. The SDK's own pause, a second, is longer
-/// than any share of a caller's budget.
+/// How often a request is attempted in all.
 const ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long an unused connection is worth keeping: Lambda freezes the function between calls, so nobody notices when the
-/// other side hangs up.
+/// other side closes it.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 
 /// Where AWS is and who asks, as [Lambda sets
@@ -44,16 +36,16 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// Where the HTTP clients can't be built.
+    /// If the HTTP clients can't be built.
     pub fn clients(&self, https: &Https) -> Result<Clients, reqwest::Error> {
-        let client = || https.client().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
+        let client = || https.client().connect_timeout(budget::CONNECT).read_timeout(budget::AWS_ABANDONED_AFTER);
         let pooled = client().pool_idle_timeout(MAX_IDLE).build()?;
         let http = http_client(pooled, client().pool_max_idle_per_host(0).build()?);
         // A connection that brought a 500 may be used again: the clients close none on demand.
         let retry = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS)
-            .with_initial_backoff(FIRST_PAUSE)
-            .with_max_backoff(LONGEST_PAUSE)
+            .with_initial_backoff(budget::AWS_FIRST_PAUSE)
+            .with_max_backoff(budget::AWS_LONGEST_PAUSE)
             .with_reconnect_mode(ReconnectMode::ReuseAllConnections);
         let mut shared = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())

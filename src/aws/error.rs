@@ -1,52 +1,55 @@
 //! How a request to AWS fails.
 
-use std::fmt;
-
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::vocabulary::Reason;
 
 /// What the codes have in common by which a service says that it is asked too often.
 const THROTTLED: [&str; 4] = ["Throttl", "TooManyRequests", "LimitExceeded", "SlowDown"];
 
 /// Why AWS did not do what it was asked. It never holds what was sent or received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No answer before the deadline.
+    #[error("no answer in time")]
     Timeout,
     /// No connection, or one that broke.
+    #[error("{detail}")]
     Network {
         /// What the network said.
         detail: String,
     },
     /// The service said that it can't answer now: it throttles, or fails itself.
+    #[error("{code}")]
     Unavailable {
         /// Its error code: `ThrottlingException`, `InternalServerError`, …
         code: String,
     },
-    /// The service said no.
+    /// The service refused.
+    #[error("{code}")]
     Refused {
         /// Its error code: `AccessDeniedException`, `QueueDoesNotExist`, …
         code: String,
     },
-    /// An answer that is none, or that leaves out what was asked for.
+    /// An answer that can't be read, or that leaves out what was asked for.
+    #[error("{detail}")]
     InvalidResponse {
         /// What is wrong with it.
         detail: &'static str,
     },
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Error {
+    /// Its code in the closed list.
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Timeout => f.write_str("no answer in time"),
-            Self::Network { detail } => f.write_str(detail),
-            Self::Unavailable { code } | Self::Refused { code } => f.write_str(code),
-            Self::InvalidResponse { detail } => f.write_str(detail),
+            Self::Timeout => Reason::Timeout,
+            Self::Network { .. } | Self::Unavailable { .. } => Reason::Network,
+            Self::Refused { .. } | Self::InvalidResponse { .. } => Reason::Misconfigured,
         }
     }
 }
-
-impl std::error::Error for Error {}
 
 impl<E> From<SdkError<E, HttpResponse>> for Error
 where

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::request::{Pending, finish};
 
-/// The longest that a message can be put off: 12 hours, counted from its receipt
+/// The longest that a received message can be hidden: 12 hours, counted from its receipt
 /// ([`ChangeMessageVisibility`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
@@ -41,8 +41,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// Where SQS did not take that: the message then comes back after the queue's own visibility time-out.
-    pub async fn put_off(&self, receipt_handle: &str, delay: Duration, deadline: Instant) -> Result<(), Error> {
+    /// If SQS did not take that: the message can then be received after the queue's own visibility time-out.
+    pub async fn hide(&self, receipt_handle: &str, delay: Duration, deadline: Instant) -> Result<(), Error> {
         let seconds = i32::try_from(delay.min(MAX_VISIBILITY).as_secs()).unwrap_or_default();
         let request = self
             .client

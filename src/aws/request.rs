@@ -1,16 +1,12 @@
 //! How a request is waited for.
 
-use std::time::Duration;
-
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Error;
-
-/// A request without an answer after this long is abandoned, unless somebody waits longer for it.
-const ABANDONED_AFTER: Duration = Duration::from_secs(5);
+use crate::budget;
 
 /// A request that is under way. It goes on whether somebody waits for it or not: a connection that takes longer than a
 /// caller's share is there for the next call, which would otherwise begin it anew.
@@ -25,7 +21,7 @@ impl<T: Send + 'static> Pending<T> {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        let longest = ABANDONED_AFTER.max(deadline.saturating_duration_since(Instant::now()));
+        let longest = budget::AWS_ABANDONED_AFTER.max(deadline.saturating_duration_since(Instant::now()));
         Self(tokio::spawn(async move { Ok(timeout(longest, request).await??) }))
     }
 
@@ -54,6 +50,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -86,7 +84,7 @@ mod tests {
         let mut pending = Pending::start(std::future::pending::<Answer>(), began);
         assert_eq!(pending.wait(began).await, None);
         assert_eq!(pending.wait(began + Duration::from_secs(60)).await, Some(Err(Error::Timeout)));
-        assert_eq!(began.elapsed(), ABANDONED_AFTER);
+        assert_eq!(began.elapsed(), budget::AWS_ABANDONED_AFTER);
         let patient = began + Duration::from_secs(60);
         assert_eq!(finish(std::future::pending::<Answer>(), patient).await, Err(Error::Timeout));
         assert_eq!(Instant::now(), patient, "somebody waited longer");

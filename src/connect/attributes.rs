@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
 
+use crate::vocabulary::{IdentifyAttribute, SaveAttribute};
+
 /// The most an answer may weigh, in bytes of JSON. AWS says "32 KB" and leaves open whether a KB has 1,000 or 1,024
 /// bytes; this is the smaller.
 pub const MAX_BYTES: usize = 32_000;
@@ -22,21 +24,11 @@ pub struct AttributeName(Cow<'static, str>);
 pub struct InvalidName;
 
 impl AttributeName {
-    /// A name written in the code. In a constant, where it belongs, a bad one does not compile.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a constant, where it is no attribute name.
-    pub const fn from_static(name: &'static str) -> Self {
-        assert!(is_attribute_name(name), "an attribute's name is letters, digits, - and _");
-        Self(Cow::Borrowed(name))
-    }
-
     /// A name that comes from configuration.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] where it is empty or holds anything but ASCII letters, digits, `-` and `_`.
+    /// [`InvalidName`] if it is empty or holds anything but ASCII letters, digits, `-` and `_`.
     pub fn parse(name: &str) -> Result<Self, InvalidName> {
         if is_attribute_name(name) { Ok(Self(Cow::Owned(name.to_owned()))) } else { Err(InvalidName) }
     }
@@ -47,13 +39,31 @@ impl AttributeName {
     }
 }
 
-/// An [`AttributeName`] written in the code, checked while it is compiled.
-macro_rules! attribute_name {
-    ($name:literal) => {
-        const { $crate::connect::AttributeName::from_static($name) }
-    };
+impl From<IdentifyAttribute> for AttributeName {
+    fn from(attribute: IdentifyAttribute) -> Self {
+        Self(Cow::Borrowed(attribute.as_str()))
+    }
 }
-pub(crate) use attribute_name;
+
+impl From<SaveAttribute> for AttributeName {
+    fn from(attribute: SaveAttribute) -> Self {
+        Self(Cow::Borrowed(attribute.as_str()))
+    }
+}
+
+// Every name in the code is one that a flow can reference, or the code does not compile.
+const _: () = {
+    let mut names = IdentifyAttribute::ALL;
+    while let [name, rest @ ..] = names {
+        assert!(is_attribute_name(name.as_str()));
+        names = rest;
+    }
+    let mut names = SaveAttribute::ALL;
+    while let [name, rest @ ..] = names {
+        assert!(is_attribute_name(name.as_str()));
+        names = rest;
+    }
+};
 
 const fn is_attribute_name(name: &str) -> bool {
     let mut rest = name.as_bytes();

@@ -8,9 +8,6 @@
 use super::{ContactKind, PhoneNumber};
 use crate::json::Object;
 
-/// The API's limit for a `call_id`, in characters.
-const MAX_CALL_ID_CHARS: usize = 128;
-
 /// The lengths of the groups in a contact id: a UUID, of which AWS's documentation masks a part.
 const CONTACT_ID_GROUPS: [std::ops::RangeInclusive<usize>; 5] = [8..=8, 4..=4, 4..=4, 4..=4, 11..=12];
 
@@ -62,30 +59,18 @@ impl<'a> Contact<'a> {
         not_blank(self.parameters.scalar(name)?)
     }
 
-    /// The API's `call_id`: the block's parameter `call_id`, else the id of the call's first segment, else this segment's
-    /// own; so it stays the same over transfers and in a disconnect flow. An agent's guide is a contact of its own, and
-    /// goes by the attribute `call_id` or by the contact that it is related to.
+    /// What may identify the call, the best first: the block's parameter `call_id`, the id of the call's first segment, this
+    /// segment's own; so it stays the same over transfers and in a disconnect flow. An agent's guide is a contact of its
+    /// own, and goes by the attribute `call_id` or by the contact that it is related to.
     ///
     /// An attribute `call_id` counts nowhere else: Connect copies attributes to contacts that are related to one (linked
     /// tasks, resumed chats), and a copied id is another call's.
-    ///
-    /// An id that is longer than the API takes counts as absent. `None` if no id is left.
-    pub fn call_id(&self) -> Option<String> {
-        let usable = |id: &String| id.chars().count() <= MAX_CALL_ID_CHARS;
-        let own = || match self.kind {
-            ContactKind::Guide => {
-                self.attribute("call_id").filter(usable).or_else(|| self.text("RelatedContactId").filter(usable))
-            }
-            _ => self.text("InitialContactId").filter(usable).or_else(|| self.text("ContactId").filter(usable)),
+    pub fn call_ids(&self) -> impl Iterator<Item = String> {
+        let own = match self.kind {
+            ContactKind::Guide => [self.attribute("call_id"), self.text("RelatedContactId")],
+            _ => [self.text("InitialContactId"), self.text("ContactId")],
         };
-        self.parameter("call_id").filter(usable).or_else(own)
-    }
-
-    /// When the call started, as an earlier block stored it: the value `call_start`. `None` if an attribute `call_id` names
-    /// another call than this one: then both were copied.
-    pub fn call_start(&self) -> Option<String> {
-        let is_copied = self.attribute("call_id").is_some_and(|id| Some(id) != self.call_id());
-        self.value("call_start").filter(|_| !is_copied)
+        std::iter::once(self.parameter("call_id")).chain(own).flatten()
     }
 
     /// What the contact is.
@@ -234,7 +219,7 @@ mod tests {
     fn a_call_keeps_its_id_over_transfers() {
         let event =
             |inner: &str| format!(r#"{{"Details":{{"ContactData":{{{inner}}},"Parameters":{{"call_id":" "}}}}}}"#);
-        let id = |inner: &str| contact(&event(inner)).call_id();
+        let id = |inner: &str| contact(&event(inner)).call_ids().next();
         let copied = r#""Attributes":{"call_id":"another call's"},"InitialContactId":"first""#;
         assert_eq!(id(copied).as_deref(), Some("first"));
         assert_eq!(id(r#""InitialContactId":"first","ContactId":"third""#).as_deref(), Some("first"));
@@ -252,7 +237,7 @@ mod tests {
     fn a_guide_goes_by_its_parameter_then_its_attribute_then_the_contact_that_it_is_related_to() {
         let fields = r#","ContactId":"guide","InitialContactId":"guide","RelatedContactId":"call""#;
         let with_attribute = format!(r#"{fields},"Attributes":{{"call_id":"attribute"}}"#);
-        let id = |fields: &str, parameters: &str| contact(&guide(fields, parameters)).call_id();
+        let id = |fields: &str, parameters: &str| contact(&guide(fields, parameters)).call_ids().next();
         assert_eq!(id(&with_attribute, r#""call_id":"parameter""#).as_deref(), Some("parameter"));
         assert_eq!(id(&with_attribute, "").as_deref(), Some("attribute"));
         assert_eq!(id(fields, r#""call_id":" ""#).as_deref(), Some("call"));
@@ -303,17 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn a_start_of_the_call_that_was_copied_with_another_calls_id_is_none() {
-        let event = |attributes: &str| {
-            format!(r#"{{"Details":{{"ContactData":{{"ContactId":"c","Attributes":{{{attributes}}}}}}}}}"#)
-        };
-        let start = |attributes: &str| contact(&event(attributes)).call_start();
-        assert_eq!(start(r#""call_start":"t""#).as_deref(), Some("t"));
-        assert_eq!(start(r#""call_start":"t","call_id":"c""#).as_deref(), Some("t"));
-        assert_eq!(start(r#""call_start":"t","call_id":"other""#), None);
-    }
-
-    #[test]
     fn a_simulated_contact_says_what_it_tests() {
         let simulated = |segment: &str| {
             contact(&format!(r#"{{"Details":{{"ContactData":{{"SegmentAttributes":{segment}}}}}}}"#)).is_simulated()
@@ -322,21 +296,6 @@ mod tests {
         for segment in ["null", "{}", r#"{"connect:ValidationTestType":null}"#, r#"{"connect:ValidationTestType":7}"#] {
             assert!(!simulated(segment), "{segment}");
         }
-    }
-
-    #[test]
-    fn a_call_id_over_the_limit_of_the_api_counts_as_absent() {
-        let id = |length| {
-            let event = format!(r#"{{"Details":{{"ContactData":{{"ContactId":"{}"}}}}}}"#, "é".repeat(length));
-            contact(&event).call_id().map(|id| id.chars().count())
-        };
-        assert_eq!(id(128), Some(128));
-        assert_eq!(id(129), None);
-        let event = format!(
-            r#"{{"Details":{{"ContactData":{{"ContactId":"c","InitialContactId":"{0}"}},"Parameters":{{"call_id":"{0}"}}}}}}"#,
-            "7".repeat(129)
-        );
-        assert_eq!(contact(&event).call_id().as_deref(), Some("c"));
     }
 
     #[test]

@@ -173,7 +173,7 @@ mod tests {
         let contact = record.contact();
         assert_eq!(contact.value("customer_ref").as_deref(), Some("cust_1"));
         assert_eq!(contact.value("n").as_deref(), Some("7"));
-        assert_eq!(contact.call_id().as_deref(), Some("first"));
+        assert_eq!(contact.call_ids().next().as_deref(), Some("first"));
         assert_eq!(contact.customer_number().unwrap().as_str(), "+12025550101");
         assert_eq!(contact.initiation_timestamp().as_deref(), Some("2026-02-07T10:30:00Z"));
     }

@@ -6,7 +6,6 @@ mod contact_kind;
 mod contact_record;
 mod phone_number;
 
-pub(crate) use attributes::attribute_name;
 pub use attributes::{AttributeName, Attributes, InvalidName, MAX_BYTES, attribute_text};
 pub use contact::{Contact, is_contact_id};
 pub use contact_kind::{ContactKind, RecordRule};

@@ -12,11 +12,6 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// `https://api.stickycalls.com`.
-    pub fn production() -> Self {
-        Self("https://api.stickycalls.com".to_owned())
-    }
-
     /// Takes an https URL; plain http only to a loopback address or to `host.docker.internal`, where a container finds
     /// its host. `None` for everything else: the key would travel in clear, or elsewhere than to the API.
     pub fn parse(text: &str) -> Option<Self> {

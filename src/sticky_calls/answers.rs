@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::Error;
+use super::{CustomerRef, Error};
 use crate::json::Object;
 
 /// The fields that the documentation names for an answer to an end, `call_id` and a duration aside: by one of them an
@@ -15,8 +15,8 @@ const FIELDS_OF_AN_END: [&str; 5] = ["customer_ref", "call_start", "call_end", "
 /// type. The default is what is known of nobody.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartAnswer {
-    /// The customer's reference, opaque. A new caller gets a fresh one, so having one does not mean returning.
-    pub customer_ref: Option<String>,
+    /// The customer's reference. A new caller gets a fresh one, so having one does not mean returning.
+    pub customer_ref: Option<CustomerRef>,
     /// When the call started.
     pub call_start: Option<Timestamp>,
     /// How sure the API is, from 0 to 1. For a new caller it sends 0, on some pages `null`.
@@ -89,7 +89,7 @@ impl StartAnswer {
     fn read(answer: &Object<'_>) -> Self {
         let identity = answer.object("identity").unwrap_or_default();
         Self {
-            customer_ref: answer.text("customer_ref"),
+            customer_ref: answer.text("customer_ref").and_then(CustomerRef::new),
             call_start: answer.text("call_start").and_then(|text| text.parse().ok()),
             confidence: identity.number("confidence").map_or(0.0, |confidence| confidence.clamp(0.0, 1.0)),
             level: identity.text("level").and_then(|word| level(&word)),
@@ -107,7 +107,7 @@ impl StartAnswer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndAnswer {
     /// The customer for whom it was saved; news where the request had identity hints alone.
-    pub customer_ref: Option<String>,
+    pub customer_ref: Option<CustomerRef>,
 }
 
 impl EndAnswer {
@@ -123,7 +123,7 @@ impl EndAnswer {
         if !names_the_call && FIELDS_OF_AN_END.iter().all(|field| answer.is_null(field)) {
             return Err(Error::InvalidResponse { detail: "the answer does not say that the end was taken" });
         }
-        Ok(Self { customer_ref: answer.text("customer_ref") })
+        Ok(Self { customer_ref: answer.text("customer_ref").and_then(CustomerRef::new) })
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn the_vendors_sample_is_read_whole() {
         let answer = StartAnswer::parse(KNOWN).unwrap();
-        assert_eq!(answer.customer_ref.as_deref(), Some("a1b2c3d4-e5f6-7890-abcd-ef1234567890"));
+        assert_eq!(answer.customer_ref.as_ref().map(CustomerRef::as_str), Some("a1b2c3d4-e5f6-7890-abcd-ef1234567890"));
         assert_eq!(answer.call_start, "2026-02-07T10:30:00Z".parse().ok());
         assert_eq!(answer.confidence, 0.9);
         assert_eq!(answer.level, Some("very_high"));
@@ -193,8 +193,11 @@ mod tests {
                 r#"{{"customer_ref":"cust_1","identity":{{"confidence":{confidence},"level":"low","sources":[],"recommendation":"ignore"}},"open_intents":[],"variables":{{}}}}"#
             );
             let answer = StartAnswer::parse(&body).unwrap();
-            let nobody =
-                StartAnswer { customer_ref: Some("cust_1".to_owned()), level: Some("low"), ..Default::default() };
+            let nobody = StartAnswer {
+                customer_ref: CustomerRef::new("cust_1".to_owned()),
+                level: Some("low"),
+                ..Default::default()
+            };
             assert_eq!(answer, nobody);
         }
     }
@@ -209,7 +212,7 @@ mod tests {
         // The fields that the vendor's documentation names for `POST /v1/calls/end`.
         let body = r#"{"call_id":"call_001","customer_ref":"cust_1","call_start":"2026-02-07T10:30:00.000Z",
             "call_end":"2026-02-07T10:35:00.000Z","duration_seconds":300,"intents_updated":1,"variables_updated":2}"#;
-        assert_eq!(EndAnswer::to_call(body, "call_001").unwrap().customer_ref.as_deref(), Some("cust_1"));
+        assert_eq!(EndAnswer::to_call(body, "call_001").unwrap().customer_ref, CustomerRef::new("cust_1".to_owned()));
     }
 
     #[test]

@@ -12,46 +12,41 @@ use super::first_connection::FirstConnection;
 use super::network_thread::NetworkThread;
 use super::retry::{Retry, retry_after};
 use super::{ApiKey, BaseUrl, EndAnswer, EndRequest, Error, StartAnswer, StartRequest};
+use crate::budget;
 use crate::https::Https;
 use crate::json;
-use crate::reason::Reason;
-
-/// The longest that connecting may take: DNS, TCP and TLS together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::vocabulary::Reason;
 
 /// How long an unused connection is worth keeping. Lambda freezes the function between calls, so nobody notices when
 /// the other side hangs up; servers and gateways do that after 60 s or more.
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
-/// How many unused connections are kept: as many as a batch uses at once.
-const MAX_IDLE_CONNECTIONS: usize = crate::batch::AT_ONCE;
-
 /// The largest answer that is read. More is no answer of this API's.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// A call to the API: what came of it, and what it took.
+/// A call to the API: what came of it, and its attempts.
 #[derive(Debug)]
 pub struct Call<T> {
     /// What the API answered.
     pub result: Result<T, Error>,
-    /// What it took.
-    pub effort: Effort,
+    /// The attempts, retry included.
+    pub attempts: Attempts,
 }
 
-/// What a call to the API took, retries and waits included.
+/// How often the API was asked, and how long that took, waits included.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Effort {
+pub struct Attempts {
     /// How often the API was asked.
-    pub attempts: u32,
+    pub count: u32,
     /// The time from the first attempt's beginning to the last one's end.
     pub latency: Duration,
 }
 
-impl std::ops::Add for Effort {
+impl std::ops::Add for Attempts {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { attempts: self.attempts + other.attempts, latency: self.latency + other.latency }
+        Self { count: self.count + other.count, latency: self.latency + other.latency }
     }
 }
 
@@ -80,7 +75,7 @@ pub struct Client {
 struct Transport {
     network: NetworkThread,
     pooled: reqwest::Client,
-    /// For the try after a connection that broke: it never uses one that was kept, which may be just as dead.
+    /// For the attempt after a connection that broke: it never uses one that was kept, which may be just as dead.
     unpooled: reqwest::Client,
 }
 
@@ -94,28 +89,18 @@ impl Transport {
     }
 }
 
-/// The client could not be built.
-#[derive(Debug)]
-pub struct BuildError(String);
-
-impl std::fmt::Display for BuildError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BuildError {}
-
-impl From<reqwest::Error> for BuildError {
-    fn from(error: reqwest::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<std::io::Error> for BuildError {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
+/// Why the client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The address is no URL.
+    #[error("the API's URL is no URL")]
+    Url,
+    /// The HTTP client refused its settings.
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    /// The operating system gave no thread.
+    #[error(transparent)]
+    Thread(#[from] std::io::Error),
 }
 
 impl Client {
@@ -123,12 +108,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Where the HTTP clients can't be built or the address is none.
+    /// If the HTTP clients can't be built, or the address is no URL.
     pub fn new(url: &BaseUrl, https: &Https) -> Result<Self, BuildError> {
-        let endpoint = |path| {
-            let text = format!("{}{path}", url.as_str());
-            Url::parse(&text).map_err(|_| BuildError("the API's URL is no URL".to_owned()))
-        };
+        let endpoint = |path| Url::parse(&format!("{}{path}", url.as_str())).map_err(|_| BuildError::Url);
         let first = FirstConnection::new(MAX_IDLE);
         let transport = Transport::new(https, http(https).connector_layer(first.taker()))?;
         Ok(Self {
@@ -173,13 +155,13 @@ impl Client {
         let mut retry = Retry::once_before(deadline);
         let transport = self.transport();
         let mut http = &transport.pooled;
-        let mut attempts = 0;
+        let mut count = 0;
         let result = loop {
             // With no time left nothing is sent: a save whose answer nobody waits for would be reported as failed.
             if Instant::now() >= deadline {
                 break Err(Error::Timeout);
             }
-            attempts += 1;
+            count += 1;
             let attempt = match request_to(http, url, key, request) {
                 Ok(request) => {
                     let attempt = attempt(request, call_id.to_owned(), read);
@@ -192,7 +174,7 @@ impl Client {
                 Err(error) => error,
             };
             let Some(wait) = retry.wait_after(&error) else { break Err(error) };
-            tracing::debug!(reason = error.reason().code(), detail = %error, wait_ms = wait.as_millis(), "trying again");
+            tracing::debug!(reason = error.reason().as_str(), detail = %error, wait_ms = wait.as_millis(), "retrying");
             if let Error::Network { .. } = error {
                 http = &transport.unpooled;
             }
@@ -202,7 +184,7 @@ impl Client {
             // What comes next on a connection that is kept may be another call's answer too.
             self.renew_transport(&transport);
         }
-        Call { result, effort: Effort { attempts, latency: began.elapsed() } }
+        Call { result, attempts: Attempts { count, latency: began.elapsed() } }
     }
 
     fn transport(&self) -> Arc<Transport> {
@@ -254,9 +236,10 @@ fn http(https: &Https) -> reqwest::ClientBuilder {
     https
         .client()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(budget::CONNECT)
         .pool_idle_timeout(MAX_IDLE)
-        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        // As many as a batch uses at once.
+        .pool_max_idle_per_host(budget::ITEMS_AT_ONCE)
 }
 
 /// Reads an answer's body, and refuses one over [`MAX_ANSWER_BYTES`] as soon as it shows.

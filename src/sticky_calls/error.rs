@@ -1,46 +1,54 @@
 //! How a call to the API fails.
 
 use std::error::Error as _;
-use std::fmt;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::reason::Reason;
+use crate::vocabulary::Reason;
 
 /// Why the API did not take a request or gave no usable answer.
 ///
 /// It never holds a body: the API's may echo personal data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// There is no key to ask with.
+    #[error("{detail}")]
     NoKey {
         /// Why: the code of the closed list.
         reason: Reason,
         /// What is said of it in the log.
         detail: String,
     },
-    /// It was not asked, because it has been down ([`Guard`](super::Guard)).
+    /// It was not asked, because the circuit breaker is open.
+    #[error("it was down a moment ago")]
     CircuitOpen,
     /// No answer, or not the whole of it, before the deadline.
+    #[error("no answer in time")]
     Timeout,
     /// No connection, or one that broke: refused, reset, DNS, TLS, cut body.
+    #[error("{detail}")]
     Network {
         /// What the network said.
         detail: String,
     },
-    /// An answer that is none.
+    /// An answer that can't be used.
+    #[error("{detail}")]
     InvalidResponse {
         /// What is wrong with it.
         detail: &'static str,
     },
     /// An answer about another call than the one that was asked about.
+    #[error("the answer is about another call")]
     OtherCall,
     /// No connection within its second.
+    #[error("no connection in time")]
     NotConnected,
     /// A bug of ours while it was asked.
+    #[error("a bug while the API was asked")]
     Panicked,
-    /// A status that says no.
+    /// A 4xx or 5xx.
+    #[error("the API answered {}", status.as_u16())]
     Status {
         /// The status: 4xx or 5xx.
         status: StatusCode,
@@ -83,23 +91,6 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CircuitOpen => f.write_str("it was down a moment ago"),
-            Self::Timeout => f.write_str("no answer in time"),
-            Self::NoKey { detail, .. } | Self::Network { detail } => f.write_str(detail),
-            Self::InvalidResponse { detail } => f.write_str(detail),
-            Self::OtherCall => f.write_str("the answer is about another call"),
-            Self::NotConnected => f.write_str("no connection in time"),
-            Self::Panicked => f.write_str("a bug while the API was asked"),
-            Self::Status { status, .. } => write!(f, "the API answered {}", status.as_u16()),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
@@ -140,7 +131,7 @@ mod tests {
             (599, "server_error"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(Error::Status { status, retry_after: None }.reason().code(), code, "{status}");
+            assert_eq!(Error::Status { status, retry_after: None }.reason().as_str(), code, "{status}");
         }
     }
 }

@@ -1,26 +1,26 @@
 //! The Sticky Calls API's edge: two calls, what they send, what they answer, how they fail.
 //!
 //! - [`Client`]: `POST /v1/calls/start` and `POST /v1/calls/end`, within a deadline
-//! - `retry`: which failures are tried again, and when
+//! - `retry`: which failures are retried, and when
 //! - `first_connection`: the connection that is opened while the function starts
 //! - `network_thread`: where requests are sent and answers are read, so that no answer holds up the budget's timer
-//! - [`Guard`]: not asking an API that is down
+//! - [`CustomerRef`]: the API's reference for a customer
 //! - [`StartRequest`], [`EndRequest`], [`StartAnswer`], [`EndAnswer`]: the API's own terms
 //! - [`Error`]: what a status or a fault means
 
 mod access;
 mod answers;
 mod client;
+mod customer_ref;
 mod error;
 mod first_connection;
-mod guard;
 mod network_thread;
 mod requests;
 mod retry;
 
 pub use access::{ApiKey, BaseUrl};
 pub use answers::{EndAnswer, OpenIntent, Recommendation, StartAnswer};
-pub use client::{Call, Client, Effort, Started};
+pub use client::{Attempts, Call, Client, Started};
+pub use customer_ref::{CustomerRef, is_placeholder};
 pub use error::Error;
-pub use guard::{Admission, Guard, Verdict};
-pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, MAX_CALL_ID_CHARS, StartRequest, Telco};
+pub use requests::{EndRequest, IdentityHints, IntentStatus, LineType, StartRequest, Telco, takes_call_id};

@@ -4,13 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::CustomerRef;
+
 /// The longest `call_id` that the API takes, in characters.
-pub const MAX_CALL_ID_CHARS: usize = 128;
+const MAX_CALL_ID_CHARS: usize = 128;
+
+/// Whether the API takes this `call_id`.
+pub fn takes_call_id(call_id: &str) -> bool {
+    call_id.chars().count() <= MAX_CALL_ID_CHARS
+}
 
 /// `POST /v1/calls/start`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StartRequest {
-    /// Unique for the call, at most [`MAX_CALL_ID_CHARS`].
+    /// Unique for the call, and [short enough](takes_call_id).
     pub call_id: String,
     /// Who it could be; at least one hint beside `dnis`, else the API answers 400.
     pub identity_hints: IdentityHints,
@@ -33,7 +40,7 @@ pub struct IdentityHints {
     pub external_ids: BTreeMap<String, String>,
     /// The reference that the API gave earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub customer_ref: Option<String>,
+    pub customer_ref: Option<CustomerRef>,
 }
 
 impl IdentityHints {
@@ -84,7 +91,7 @@ pub struct EndRequest {
     pub call_id: String,
     /// The reference that the start gave.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub customer_ref: Option<String>,
+    pub customer_ref: Option<CustomerRef>,
     /// In place of a `customer_ref`: the API then matches or creates the customer ("standalone end").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_hints: Option<IdentityHints>,

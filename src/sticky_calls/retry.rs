@@ -1,4 +1,4 @@
-//! Which failures are tried again, and when.
+//! Which failures are retried, and when.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,15 +7,10 @@ use reqwest::header::HeaderValue;
 use tokio::time::Instant;
 
 use super::Error;
-use crate::reason::Reason;
+use crate::budget;
+use crate::vocabulary::Reason;
 
-/// The pause before trying again after a 5xx; the API's error page asks for a back-off.
-const BACK_OFF: Duration = Duration::from_millis(100);
-
-/// What must be left for the second try, so that it has a chance to be answered.
-const LEAST_FOR_A_TRY: Duration = Duration::from_millis(100);
-
-/// A retry that is still to be had: one, and only before the deadline.
+/// The one retry of a call, before its deadline.
 #[derive(Debug)]
 pub(super) struct Retry {
     deadline: Instant,
@@ -27,11 +22,11 @@ impl Retry {
         Self { deadline, left: 1 }
     }
 
-    /// How long to wait before trying again after `error`, or `None` where that is of no use or there is no time.
+    /// How long to wait before the retry after `error`, or `None` if it is of no use or there is no time.
     ///
-    /// Tried again: a connection that failed or broke, at once; 5xx, after the wait it asks for where that fits; and 429
-    /// only where the wait it asks for fits. Not a time-out, which has used up the caller's patience; nor what would be
-    /// answered the same way again. Which faults count as which is [`Error`]'s to say.
+    /// Retried: a connection that failed or broke, at once; 5xx, after the wait it asks for if that fits; and 429 only if
+    /// the wait it asks for fits. Not a time-out, which has used up the caller's time; nor what would be answered the same
+    /// way again. Which failure has which reason is [`Error`]'s to say.
     pub(super) fn wait_after(&mut self, error: &Error) -> Option<Duration> {
         let asked = match error {
             Error::Status { retry_after, .. } => *retry_after,
@@ -39,7 +34,7 @@ impl Retry {
         };
         let wait = match error.reason() {
             Reason::Network => Duration::ZERO,
-            Reason::ServerError => asked.filter(|wait| self.leaves_time_after(*wait)).unwrap_or(BACK_OFF),
+            Reason::ServerError => asked.filter(|wait| self.leaves_time_after(*wait)).unwrap_or(budget::API_BACK_OFF),
             Reason::RateLimited => asked?,
             _ => return None,
         };
@@ -47,9 +42,9 @@ impl Retry {
         self.leaves_time_after(wait).then_some(wait)
     }
 
-    /// A try that needs no wait costs the caller nothing; a wait is worth it only where the try after it has a chance.
+    /// An attempt without a wait costs the caller nothing; a wait is worth it only if the attempt after it has a chance.
     fn leaves_time_after(&self, wait: Duration) -> bool {
-        let least = if wait.is_zero() { Duration::ZERO } else { LEAST_FOR_A_TRY };
+        let least = if wait.is_zero() { Duration::ZERO } else { budget::LEAST_FOR_AN_ATTEMPT };
         let next = wait.checked_add(least).and_then(|time| Instant::now().checked_add(time));
         next.is_some_and(|next| next <= self.deadline)
     }
@@ -90,7 +85,7 @@ mod tests {
         let broken = Error::Network { detail: "Connection reset by peer".to_owned() };
         assert_eq!(wait(&broken, PLENTY), Some(Duration::ZERO));
         for code in [500, 502, 503, 504, 599] {
-            assert_eq!(wait(&status(code, None), PLENTY), Some(BACK_OFF), "{code}");
+            assert_eq!(wait(&status(code, None), PLENTY), Some(budget::API_BACK_OFF), "{code}");
         }
     }
 
@@ -106,7 +101,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_5xx_that_asks_to_wait_is_given_the_time_it_asks_for_where_that_fits() {
         assert_eq!(wait(&status(503, Some(1)), PLENTY), Some(Duration::from_secs(1)));
-        assert_eq!(wait(&status(503, Some(30)), PLENTY), Some(BACK_OFF));
+        assert_eq!(wait(&status(503, Some(30)), PLENTY), Some(budget::API_BACK_OFF));
     }
 
     #[tokio::test(start_paused = true)]
@@ -123,12 +118,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn there_is_one_retry_and_none_when_time_is_short() {
         let mut retry = Retry::once_before(Instant::now() + PLENTY);
-        assert_eq!(retry.wait_after(&status(500, None)), Some(BACK_OFF));
+        assert_eq!(retry.wait_after(&status(500, None)), Some(budget::API_BACK_OFF));
         assert_eq!(retry.wait_after(&status(500, None)), None);
         let broken = Error::Network { detail: "Connection reset by peer".to_owned() };
         assert_eq!(wait(&broken, Duration::from_millis(1)), Some(Duration::ZERO));
         assert_eq!(wait(&status(500, None), Duration::from_millis(199)), None);
-        assert_eq!(wait(&status(500, None), Duration::from_millis(200)), Some(BACK_OFF));
+        assert_eq!(wait(&status(500, None), Duration::from_millis(200)), Some(budget::API_BACK_OFF));
     }
 
     #[test]

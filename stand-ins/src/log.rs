@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-/// The lines with this `message`, of a log all of whose lines are JSON.
+/// The lines whose `message` begins with these words, of a log all of whose lines are JSON.
 pub fn lines(log: &str, message: &str) -> Vec<Value> {
     let lines =
         log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}")));
-    lines.filter(|line| line["message"] == message).collect()
+    let begins =
+        |text: &str| text.strip_prefix(message).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']));
+    lines.filter(|line| line["message"].as_str().is_some_and(begins)).collect()
 }
 
 /// The lines that CloudWatch makes metrics of.
@@ -35,7 +37,7 @@ fn assert_is_embedded_metrics(line: &Value) {
         let metrics = directive["Metrics"].as_array().expect("definitions");
         assert!((1..=100).contains(&metrics.len()), "{line}");
         for metric in metrics {
-            assert!(matches!(metric["Unit"].as_str(), Some("Count" | "Milliseconds")), "{metric}");
+            assert!(matches!(metric["Unit"].as_str(), Some("Count" | "Milliseconds" | "Seconds")), "{metric}");
             let is_value = match &line[metric["Name"].as_str().expect("a name")] {
                 Value::Array(values) => (1..=100).contains(&values.len()) && values.iter().all(Value::is_number),
                 value => value.is_number(),

@@ -4,11 +4,9 @@
 //! - [`check`]: what is wrong with a flow, by file and block
 //! - [`attributes`]: the names that flows and functions hand to one another
 //! - [`picture`]: a flow as a Mermaid diagram
-//! - [`copies`]: the places that hold something made from the flows, and how they are kept the same
 
 pub mod attributes;
 pub mod check;
-pub mod copies;
 pub mod language;
 pub mod picture;
 

@@ -5,7 +5,6 @@
 //! every call, and never heard.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -14,21 +13,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::aws::{self, Secret};
 use crate::budget;
-use crate::fault::Fault;
 use crate::json::Object;
-use crate::metrics::Metrics;
-use crate::reason::Reason;
 use crate::sticky_calls::ApiKey;
-
-/// How long a key that was read is used before the secret is read again.
-const KEPT: Duration = Duration::from_secs(300);
-
-/// How long the last known key is used before the next read, if the secret could not be read: callers must not pay for a
-/// store that is down, one after the other.
-const KEPT_AFTER_A_FAILURE: Duration = Duration::from_secs(30);
-
-/// A read without an answer after this long is abandoned, and the next call starts another.
-const ABANDONED_AFTER: Duration = Duration::from_secs(5);
+use crate::telemetry::Metrics;
+use crate::vocabulary::Degradation;
+use crate::vocabulary::Reason;
 
 /// Why there is no key to ask with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +42,7 @@ impl NoKey {
 
 impl From<aws::Error> for NoKey {
     fn from(error: aws::Error) -> Self {
-        let reason = match &error {
-            aws::Error::Timeout => Reason::Timeout,
-            aws::Error::Network { .. } | aws::Error::Unavailable { .. } => Reason::Network,
-            aws::Error::Refused { .. } | aws::Error::InvalidResponse { .. } => Reason::Misconfigured,
-        };
-        Self { reason, detail: format!("the secret with the key could not be read: {error}") }
+        Self { reason: error.reason(), detail: format!("the secret with the key could not be read: {error}") }
     }
 }
 
@@ -94,12 +78,12 @@ impl Known {
     fn learn(&mut self, key: ApiKey, asked: Instant) {
         self.key = Some(key);
         self.read = Some(asked);
-        self.good_until = Some(asked + KEPT);
+        self.good_until = Some(asked + budget::KEY_IN_USE);
     }
 
     /// The secret is asked at `asked`: until it answers, nobody else waits for it who has a key.
     fn keep_on(&mut self, asked: Instant) {
-        self.good_until = Some(asked + KEPT_AFTER_A_FAILURE);
+        self.good_until = Some(asked + budget::KEY_IN_USE_AFTER_A_FAILURE);
     }
 }
 
@@ -170,7 +154,7 @@ impl Keys {
         let reading = {
             let mut known = lock(&self.known);
             // One that was abandoned while the function was frozen is not waited for.
-            let under_way = known.reading.clone().filter(|(_, began)| now < *began + ABANDONED_AFTER);
+            let under_way = known.reading.clone().filter(|(_, began)| now < *began + budget::AWS_ABANDONED_AFTER);
             match under_way {
                 Some((reading, _)) => reading,
                 None => {
@@ -194,16 +178,15 @@ async fn read(
     metrics: Arc<Metrics>,
     asked: Instant,
 ) -> Result<ApiKey, NoKey> {
-    let text = timeout(ABANDONED_AFTER, secret.read()).await.unwrap_or(Err(aws::Error::Timeout));
+    let text = timeout(budget::AWS_ABANDONED_AFTER, secret.read()).await.unwrap_or(Err(aws::Error::Timeout));
     let key = text.map_err(NoKey::from).and_then(|text| key_in(&text).ok_or_else(NoKey::unusable));
     let mut known = lock(&known);
     known.reading = known.reading.take().filter(|(_, began)| *began != asked);
     match &key {
         Ok(key) => known.learn(key.clone(), asked),
         Err(error) => {
-            metrics.count_fault(Fault::KeyRead);
-            let (fault, detail) = (Fault::KeyRead.name(), &error.detail);
-            tracing::warn!(fault, detail, "the secret with the API's key could not be read");
+            let what = "the secret with the API's key could not be read";
+            metrics.degraded(Degradation::KeyRead, None, Some(&error.detail), what);
         }
     }
     key
@@ -225,12 +208,15 @@ fn key_in(secret: &SecretString) -> Option<ApiKey> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::aws::Access;
+    use crate::config::Config;
     use crate::https::Https;
 
     fn metrics() -> Arc<Metrics> {
-        Arc::new(Metrics::new(|_| None))
+        Arc::new(Metrics::new(&Config::read(|_| None).0))
     }
 
     fn key(text: &str) -> ApiKey {
@@ -290,10 +276,10 @@ mod tests {
         let access = Access { region: "eu-central-1".to_owned(), credentials, endpoint };
         let keys = Keys::in_secret(access.clients(&Https::new().unwrap()).unwrap().secret("arn"), metrics());
         lock(&keys.known).learn(key("sk_test_1"), Instant::now());
-        tokio::time::advance(KEPT).await;
+        tokio::time::advance(budget::KEY_IN_USE).await;
         assert!(lock(&keys.known).not_yet_due(Instant::now()).is_none());
         let began = Instant::now();
-        assert!(keys.current(began + KEPT).await.unwrap().is(&key("sk_test_1")));
+        assert!(keys.current(began + budget::KEY_IN_USE).await.unwrap().is(&key("sk_test_1")));
         assert!(began.elapsed() <= budget::KEY_REFRESH);
         // The read goes on, and the next caller does not wait for it.
         assert!(lock(&keys.known).not_yet_due(Instant::now()).is_some());

@@ -1,36 +1,47 @@
-//! What the configuration is built into: whom a handler can ask.
+//! What handlers can ask, built from the configuration.
+//!
+//! - [`Api`], [`Keys`]: the Sticky Calls API, asked with the key of the moment, behind the [`CircuitBreaker`]
+//! - [`Cache`]: the API's answers, for callers who ring back
+//! - [`Ledger`]: what is known of calls that are over: words that are safe, the newest call, opt-outs
+//! - [`Outbox`]: summaries that still have to be delivered
+
+mod api;
+mod cache;
+mod circuit_breaker;
+mod keyed_hash;
+mod keys;
+mod ledger;
+pub mod outbox;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join3;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use crate::api::Api;
+pub use api::Api;
+pub use cache::Cache;
+pub use circuit_breaker::CircuitBreaker;
+pub use keys::{Keys, NoKey};
+pub use ledger::{Known, Ledger, WordsState};
+pub use outbox::Outbox;
+
 use crate::aws::{Access, Clients, Table};
-use crate::cache::Cache;
+use crate::budget;
 use crate::config::{Config, KeySource};
 use crate::https::Https;
-use crate::keys::Keys;
-use crate::ledger::Ledger;
-use crate::metrics::Metrics;
-use crate::outbox::Outbox;
-use crate::sticky_calls::{Client, Guard};
-
-/// The longest that the function's start waits for the API's key and for its first connections. A caller may be waiting
-/// behind it, whose flow block gives up 3 s after it asked, with a budget of 2.5 s still to come.
-const WARM_UP: Duration = Duration::from_millis(400);
+use crate::sticky_calls::Client;
+use crate::telemetry::Metrics;
 
 /// What an execution environment keeps from one invocation to the next.
 pub struct Services {
     /// The settings.
     pub config: Config,
-    /// The Sticky Calls API; `None` where it is not configured, and then nothing is sent anywhere.
+    /// The Sticky Calls API. `None` if it is not configured: then nothing is sent anywhere.
     pub api: Option<Api>,
-    /// Where summaries are kept that the API did not take, if they are.
+    /// Where summaries wait that the API did not take, if there is a queue for it.
     pub outbox: Option<Outbox>,
-    /// Where the API's answers are kept, if they are.
+    /// The API's answers, if there is a table for them and they may be used again.
     pub cache: Option<Cache>,
     /// What is known of calls that are over, if there is a table for it.
     pub ledger: Option<Ledger>,
@@ -41,8 +52,8 @@ pub struct Services {
 
 impl Services {
     /// Builds what is configured and nothing else. Nothing is sent yet.
-    pub fn new(config: Config, metrics: Metrics) -> Self {
-        let metrics = Arc::new(metrics);
+    pub fn new(config: Config) -> Self {
+        let metrics = Arc::new(Metrics::new(&config));
         let https = Https::new().inspect_err(|error| tracing::error!(%error, "TLS could not be set up")).ok();
         let aws = config.aws.as_ref().zip(https.as_ref()).and_then(|(access, https)| aws(access, https));
         let api = https.as_ref().and_then(|https| api(&config, https, aws.as_ref(), &metrics));
@@ -57,7 +68,7 @@ impl Services {
     /// Reads the API's key and opens the connections that the first call will use, side by side and bounded; what fails
     /// is the first call's to handle.
     pub async fn warm_up(&self) {
-        let deadline = Instant::now() + WARM_UP;
+        let deadline = Instant::now() + budget::WARM_UP;
         let key = async {
             if let Some(api) = &self.api {
                 api.keys.read_ahead(deadline).await;
@@ -90,5 +101,5 @@ fn api(config: &Config, https: &Https, aws: Option<&Clients>, metrics: &Arc<Metr
     let client = Client::new(&access.url, https)
         .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))
         .ok()?;
-    Some(Api::new(client, keys, config.guard.then(Guard::default), config.timeout))
+    Some(Api::new(client, keys, config.guard.then(CircuitBreaker::default), config.timeout))
 }

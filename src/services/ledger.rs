@@ -8,11 +8,12 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::keyed_hash::KeyedHash;
 use crate::aws::{self, Condition, Row, Table};
-use crate::hash::{KeyedHash, sha256};
-use crate::reason::Reason;
-use crate::sticky_calls::{ApiKey, IntentStatus};
+use crate::hash::sha256;
+use crate::sticky_calls::{ApiKey, CustomerRef, IntentStatus};
 use crate::summary::{Newest, Summary};
+use crate::vocabulary::Reason;
 
 /// How long a row is kept: longer than the outbox keeps anything.
 const TTL: SignedDuration = SignedDuration::from_hours(15 * 24);
@@ -26,7 +27,7 @@ const CAME: &str = "came_ms";
 const INTENT: &str = "intent";
 const INTENT_STATUS: &str = "intent_status";
 
-/// The state of words that the API has.
+/// The state of words that the API has. Else it is the reason why the outbox has them.
 const TAKEN: &str = "taken";
 
 /// A newer call's entry stays; one call's entries follow one another as its words come.
@@ -50,7 +51,7 @@ impl WordsState {
     fn as_str(self) -> &'static str {
         match self {
             Self::Taken => TAKEN,
-            Self::Queued(reason) => reason.code(),
+            Self::Queued(reason) => reason.as_str(),
         }
     }
 
@@ -97,7 +98,7 @@ impl Ledger {
         let rows: Vec<_> = rows.into_iter().filter(|row| row.expires_at > now).collect();
         let row = |id: &str| rows.iter().find(|row| row.id == id);
         let state = words.and_then(|id| WordsState::parse(row(&id)?.text(STATE)?));
-        let customer_ref = summary.request.customer_ref.as_deref();
+        let customer_ref = summary.request.customer_ref.as_ref().map(CustomerRef::as_str);
         let of_this_customer = |row: &&Row| match (row.text(CUSTOMER_REF), customer_ref) {
             // People who share a phone, or an address, have calls of their own.
             (Some(theirs), Some(ours)) => theirs == ours,
@@ -121,7 +122,7 @@ impl Ledger {
         &self,
         summary: &Summary,
         state: WordsState,
-        customer_ref: Option<&str>,
+        customer_ref: Option<&CustomerRef>,
         key: Option<&ApiKey>,
         deadline: Instant,
     ) -> Result<(), aws::Error> {
@@ -160,8 +161,8 @@ fn opt_out_id(call_id: &str) -> String {
 
 /// Under what the newest call of a summary's customer is found. The reference is plain, so that it outlives a change of the
 /// API's key.
-fn newest_ids(summary: &Summary, customer_ref: Option<&str>, key: Option<&ApiKey>) -> Vec<String> {
-    let named = summary.request.customer_ref.as_deref().into_iter().chain(customer_ref);
+fn newest_ids(summary: &Summary, customer_ref: Option<&CustomerRef>, key: Option<&ApiKey>) -> Vec<String> {
+    let named = summary.request.customer_ref.iter().chain(customer_ref).map(CustomerRef::as_str);
     let mut ids: Vec<_> = named.map(|customer_ref| format!("newest:customer:{customer_ref}")).collect();
     let hashes = key.map(|key| KeyedHash::new(key).of_hints(&summary.hints)).unwrap_or_default();
     ids.extend(hashes.into_iter().map(|hash| format!("newest:hint:{hash}")));
@@ -170,7 +171,7 @@ fn newest_ids(summary: &Summary, customer_ref: Option<&str>, key: Option<&ApiKey
     ids
 }
 
-fn entry(id: String, summary: &Summary, customer_ref: Option<&str>) -> Row {
+fn entry(id: String, summary: &Summary, customer_ref: Option<&CustomerRef>) -> Row {
     let Newest { call_id, started_ms, came_ms, intent, intent_status } = summary.as_newest();
     let row = Row::new(id, expires_at())
         .with_text(CALL_ID, call_id)
@@ -178,8 +179,8 @@ fn entry(id: String, summary: &Summary, customer_ref: Option<&str>) -> Row {
         .with_number(CAME, came_ms)
         .with_text(INTENT, intent)
         .with_text(INTENT_STATUS, intent_status.as_str());
-    match summary.request.customer_ref.as_deref().or(customer_ref) {
-        Some(customer_ref) => row.with_text(CUSTOMER_REF, customer_ref),
+    match summary.request.customer_ref.as_ref().or(customer_ref) {
+        Some(customer_ref) => row.with_text(CUSTOMER_REF, customer_ref.as_str()),
         None => row,
     }
 }

@@ -6,21 +6,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Report, Severity};
-use crate::batch::Turn;
+use super::Answer;
 use crate::budget::{self, SaveDeadlines};
 use crate::card_numbers;
 use crate::config::Config;
-use crate::connect::{Attributes, Contact, ContactRecord, Ending, attribute_name};
+use crate::connect::{Attributes, Contact, ContactRecord, Ending};
 use crate::delivery;
 use crate::identity;
-use crate::reason::Reason;
 use crate::services::Services;
 use crate::sticky_calls::{EndRequest, IntentStatus};
 use crate::summary::{
     AGENT_NOTES, CALL_DATE, CALL_SUMMARY, FILLER, INTENT_STATUS, LAST_ISSUE, LAST_ISSUE_SOURCE, Mark, RESOLUTION,
     Summary, WordsId,
 };
+use crate::telemetry::{Report, Severity};
+use crate::turn::Turn;
+use crate::vocabulary::{Reason, SaveAttribute, SaveStatus, Status};
 
 /// What every value is called that is to be saved as a variable of the rest of its name.
 const VARIABLE_PREFIX: &str = "var_";
@@ -36,17 +37,17 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     let summary = match summary(contact, &services.config, Source::Flow, now) {
         Ok(summary) => summary,
         Err(reason) => {
-            if let (Reason::OptedOut, Some(call_id)) = (reason, contact.call_id()) {
+            if let (Reason::OptedOut, Some(call_id)) = (reason, identity::call_id(contact)) {
                 delivery::note_opt_outs(&[call_id], services, deadline.min(Instant::now() + budget::TABLE)).await;
             }
             return fallback(Some(contact), reason);
         }
     };
     if is_marked(&summary, contact) {
-        let report = Report::new("saved", None, Severity::Info);
+        let report = Report::new(Status::Save(SaveStatus::Saved), None, Severity::Info);
         return answer(Some(contact), report, summary.saved_words());
     }
-    let deadlines = SaveDeadlines::before(deadline, share_after_the_api(services));
+    let deadlines = SaveDeadlines::of_a_flow(deadline, share_after_the_api(services));
     let delivery = match summary.words {
         // The agent's notes do not exist yet.
         None => delivery::after_the_words(&summary, services, deadlines, &Turn::at_once()).await,
@@ -56,19 +57,19 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     answer(Some(contact), delivery.report(), saved_words)
 }
 
-/// The answer where nothing was saved, with the reason.
+/// The answer if nothing was saved, with the reason.
 pub fn fallback(contact: Option<&Contact<'_>>, reason: Reason) -> Answer {
-    let (outcome, severity) = match reason {
+    let (status, severity) = match reason {
         Reason::NoIdentity | Reason::InternalNumber | Reason::NotInbound | Reason::OptedOut | Reason::Simulated => {
-            ("skipped", Severity::Info)
+            (SaveStatus::Skipped, Severity::Info)
         }
         // Whatever the reason, what was said in this call is gone unless somebody enters it again.
-        _ => ("failed", Severity::Error),
+        _ => (SaveStatus::Failed, Severity::Error),
     };
-    answer(contact, Report::new(outcome, Some(reason), severity), None)
+    answer(contact, Report::new(Status::Save(status), Some(reason), severity), None)
 }
 
-/// What a save keeps of its budget for what comes after the API was asked.
+/// What a save reserves of its budget for what comes after the API was asked.
 fn share_after_the_api(services: &Services) -> Duration {
     match (&services.outbox, &services.ledger) {
         (Some(_), _) => budget::OUTBOX,
@@ -77,20 +78,21 @@ fn share_after_the_api(services: &Services) -> Duration {
     }
 }
 
-/// The five attributes of a save.
+/// The answer with its attributes.
 fn answer(contact: Option<&Contact<'_>>, report: Report, saved_words: Option<String>) -> Answer {
-    let success = matches!(report.outcome, "saved" | "queued" | "deferred");
-    let attributes = Attributes::new([
-        (attribute_name!("success"), success.to_string()),
-        (attribute_name!("save_status"), report.outcome.to_owned()),
-        (attribute_name!("error"), report.reason.map_or("", Reason::code).to_owned()),
-        (attribute_name!("call_id"), contact.and_then(Contact::call_id).unwrap_or_default()),
-        (attribute_name!("saved_words"), saved_words.unwrap_or_default()),
-    ]);
+    let is_success = matches!(report.status, Status::Save(status) if status.is_success());
+    let value = |attribute: SaveAttribute| match attribute {
+        SaveAttribute::Success => is_success.to_string(),
+        SaveAttribute::SaveStatus => report.status.as_str().to_owned(),
+        SaveAttribute::Error => report.reason.map_or("", Reason::as_str).to_owned(),
+        SaveAttribute::CallId => contact.and_then(identity::call_id).unwrap_or_default(),
+        SaveAttribute::SavedWords => saved_words.clone().unwrap_or_default(),
+    };
+    let attributes = Attributes::new(SaveAttribute::ALL.iter().map(|name| ((*name).into(), value(*name))));
     Answer { attributes, report }
 }
 
-/// Where a save is read from. The two differ in what is sent where nobody said anything.
+/// Where a save is read from. The two differ in what is sent if nobody wrote anything.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// A flow's block.
@@ -108,7 +110,7 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
     if identity::has_opted_out(contact) {
         return Err(Reason::OptedOut);
     }
-    let call_id = contact.call_id().ok_or(Reason::InvalidEvent)?;
+    let call_id = identity::call_id(contact).ok_or(Reason::InvalidEvent)?;
     if contact.is_simulated() {
         return Err(Reason::Simulated);
     }
@@ -121,7 +123,7 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
         return Err(if identity::is_internal(contact, config) { Reason::InternalNumber } else { Reason::NoIdentity });
     }
     let texts = Texts::of(contact);
-    let call_start = contact.call_start();
+    let call_start = identity::call_start(contact);
     let started = [call_start.clone(), contact.initiation_timestamp()].into_iter().flatten();
     let request = EndRequest {
         call_id,

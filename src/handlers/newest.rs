@@ -33,7 +33,7 @@ fn order(newest: &Newest) -> (i64, i64) {
 fn places_left(summary: &Summary) -> Vec<String> {
     let mut places: Vec<_> = hints(summary).map(|hint| format!("anybody's {hint}")).collect();
     match &summary.request.customer_ref {
-        Some(customer_ref) => places.push(format!("customer {customer_ref}")),
+        Some(customer_ref) => places.push(format!("customer {}", customer_ref.as_str())),
         None => places.extend(hints(summary).map(|hint| format!("somebody's {hint}"))),
     }
     places
@@ -44,7 +44,7 @@ fn places_looked_at(summary: &Summary) -> Vec<String> {
     match &summary.request.customer_ref {
         Some(customer_ref) => {
             let somebodys = hints(summary).map(|hint| format!("somebody's {hint}"));
-            somebodys.chain([format!("customer {customer_ref}")]).collect()
+            somebodys.chain([format!("customer {}", customer_ref.as_str())]).collect()
         }
         None => hints(summary).map(|hint| format!("anybody's {hint}")).collect(),
     }
@@ -62,7 +62,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus};
+    use crate::sticky_calls::{CustomerRef, EndRequest, IdentityHints, IntentStatus};
     use crate::summary::{LAST_ISSUE_SOURCE, WordsId};
 
     /// The summary of a call that started in this minute, of a customer with this reference and number.
@@ -72,7 +72,7 @@ mod tests {
             contact_id: None,
             request: EndRequest {
                 call_id: call_id.to_owned(),
-                customer_ref: customer_ref.map(str::to_owned),
+                customer_ref: customer_ref.and_then(|text| CustomerRef::new(text.to_owned())),
                 identity_hints: None,
                 intent: "i".to_owned(),
                 intent_status: IntentStatus::Open,

@@ -53,7 +53,7 @@ async fn after_three_callers_have_met_an_api_that_is_down_the_next_ones_get_the_
         }
         assert_eq!(stack.api.received().len(), asked, "{reason}: nothing was sent");
         let log = stack.function.stop().await;
-        assert_eq!(lines(&log, "the API is down: it is not asked for a while").len(), 1, "{log}");
+        assert_eq!(lines(&log, "the circuit breaker is open").len(), 1, "{log}");
     }
 }
 
@@ -94,7 +94,7 @@ async fn a_save_without_an_outbox_asks_an_api_that_is_down_all_the_same() {
     assert_eq!(stack.invoke(&call(4)).await["lookup_reason"], "circuit_open");
     assert_eq!(stack.invoke(&end_of_call(2)).await["save_status"], "saved");
     assert_eq!(stack.invoke(&call(5)).await["lookup_status"], "matched", "the save has shown that the API is back");
-    assert_eq!(lines(&stack.function.stop().await, "the API is back").len(), 1);
+    assert_eq!(lines(&stack.function.stop().await, "the circuit breaker is closed").len(), 1);
 }
 
 #[tokio::test]
@@ -189,8 +189,8 @@ async fn moto_saves_and_records_go_straight_to_the_outbox_while_the_api_is_down(
     assert_eq!(aws.count(&queue).await, (2, 0));
 
     stack.api.fail_always(None);
-    let (come_again, received) = aws.poll(&queue, &mut stack.function).await;
-    assert_eq!((come_again.len(), received), (0, 2));
+    let (failures, received) = aws.poll(&queue, &mut stack.function).await;
+    assert_eq!((failures.len(), received), (0, 2));
     assert_eq!(stack.api.ended().len(), 2);
 }
 

@@ -13,18 +13,23 @@ use tokio::time::Instant;
 use crate::aws::{self, MAX_DELAY, Pending, Queue};
 use crate::connect::is_contact_id;
 use crate::json::Object;
-use crate::reason::Reason;
 use crate::sticky_calls::{EndRequest, IdentityHints};
 use crate::summary::{CALL_DATE, FILLER, LAST_ISSUE, RESOLUTION, Summary, WordsId};
+use crate::vocabulary::Reason;
 
 /// The version of the messages that are written and read here.
 const VERSION: u32 = 1;
+
+/// How often a message is received before the queue moves it to its dead letters; the template's `maxReceiveCount`.
+/// Twelve receives span an outage of the API of six hours. Three more are for those that a throttled or killed function
+/// uses up.
+pub const MAX_RECEIVES: u32 = 15;
 
 /// How long a message waits after its first failed redelivery. The wait doubles with each, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest that a message waits for its next redelivery.
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// How long a summary without words waits for those that somebody may be writing: as long as SQS can delay a message.
 const ROOM_FOR_WORDS: Duration = MAX_DELAY;
@@ -68,7 +73,12 @@ struct TombstonesMessage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kept {
     /// A summary for the API.
-    Summary(Box<Summary>),
+    Summary {
+        /// The summary.
+        summary: Box<Summary>,
+        /// When it was enqueued.
+        since: Timestamp,
+    },
     /// What invalidates cached answers, for the table.
     Tombstones {
         /// Their ids.
@@ -78,28 +88,19 @@ pub enum Kept {
     },
 }
 
-/// A message that holds no summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a message can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// It is no JSON object with a version.
+    #[error("no message of the outbox")]
     NoMessage,
-    /// It was written by a newer version of this program, or by none.
+    /// It was written by a newer version of this program, or by another one.
+    #[error("a message of an unknown version")]
     UnknownVersion,
-    /// Its version is known and something in it is missing or of the wrong type.
+    /// Its version is known, and something in it is missing or of the wrong type.
+    #[error("a message in which something is missing")]
     Malformed,
 }
-
-impl std::fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::NoMessage => "no message of the outbox",
-            Self::UnknownVersion => "a message of an unknown version",
-            Self::Malformed => "a message that misses something",
-        })
-    }
-}
-
-impl std::error::Error for Unreadable {}
 
 /// The queue of undelivered summaries.
 pub struct Outbox {
@@ -112,19 +113,19 @@ impl Outbox {
         Self { queue }
     }
 
-    /// Begins to keep a summary that was not delivered for `reason`; nobody waits for that beyond `deadline`. `Ok` in the end
+    /// Begins to enqueue a summary that was not delivered for `reason`; nobody waits for that beyond `deadline`. `Ok` in the end
     /// means that it will be delivered, or ends where an operator is told of it; an error, that the queue did not say that
     /// it has the message.
     ///
     /// # Errors
     ///
     /// If the message can't be written.
-    pub fn keep(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<Pending<()>, aws::Error> {
-        self.send(summary, reason.code(), Duration::ZERO, deadline)
+    pub fn enqueue(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<Pending<()>, aws::Error> {
+        self.send(summary, reason.as_str(), Duration::ZERO, deadline)
     }
 
-    /// Keeps a summary without words that is to be delivered later, when nobody can still be writing any, and is done before
-    /// `deadline`. `Ok` means the same.
+    /// Enqueues a summary without words that is to be delivered later, when nobody can still be writing any, and is done
+    /// before `deadline`. `Ok` means the same.
     ///
     /// # Errors
     ///
@@ -134,13 +135,18 @@ impl Outbox {
         sending.wait(deadline).await.unwrap_or(Err(aws::Error::Timeout))
     }
 
-    /// Keeps the ids of tombstones that the table did not take, and is done before `deadline`. `Ok` means that they will be
-    /// written.
+    /// Enqueues the ids of tombstones that the table did not take, and is done before `deadline`. `Ok` means that they will
+    /// be written.
     ///
     /// # Errors
     ///
     /// If the queue did not say that it has the message.
-    pub async fn keep_tombstones(&self, ids: &[String], now: Timestamp, deadline: Instant) -> Result<(), aws::Error> {
+    pub async fn enqueue_tombstones(
+        &self,
+        ids: &[String],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<(), aws::Error> {
         let message = TombstonesMessage {
             version: VERSION,
             reason: TOMBSTONES.to_owned(),
@@ -161,13 +167,13 @@ impl Outbox {
         Ok(self.queue.send(&written(write(summary, why, Timestamp::now()))?, delay, deadline))
     }
 
-    /// Hides a received message for `wait`, and is done before `deadline`.
+    /// Delays the retry of a received message by `wait`, and is done before `deadline`.
     ///
     /// # Errors
     ///
     /// If the queue does not take that.
-    pub async fn put_off(&self, receipt_handle: &str, wait: Duration, deadline: Instant) -> Result<(), aws::Error> {
-        self.queue.put_off(receipt_handle, wait, deadline).await
+    pub async fn delay_retry(&self, receipt_handle: &str, wait: Duration, deadline: Instant) -> Result<(), aws::Error> {
+        self.queue.hide(receipt_handle, wait, deadline).await
     }
 }
 
@@ -208,7 +214,10 @@ pub fn read(body: &str) -> Result<Kept, Unreadable> {
         return Err(Unreadable::UnknownVersion);
     }
     if message.is_null(TOMBSTONES) {
-        serde_json::from_str(body).map(|message| Kept::Summary(Box::new(summary(message))))
+        serde_json::from_str(body).map(|message: Message| Kept::Summary {
+            since: time(&message.queued_at),
+            summary: Box::new(summary(message)),
+        })
     } else {
         serde_json::from_str(body).map(|message: TombstonesMessage| Kept::Tombstones {
             ids: message.tombstones,
@@ -276,7 +285,7 @@ mod tests {
 
     fn read_summary(body: &str) -> Summary {
         match read(body) {
-            Ok(Kept::Summary(summary)) => *summary,
+            Ok(Kept::Summary { summary, .. }) => *summary,
             other => panic!("{other:?}"),
         }
     }
@@ -360,11 +369,8 @@ mod tests {
 
     #[test]
     fn an_api_that_is_down_for_six_hours_leaves_no_dead_letter() {
-        let template = include_str!("../template.yaml");
-        let receives = template.lines().find_map(|line| line.trim().strip_prefix("maxReceiveCount: ")).unwrap();
-        let receives: u32 = receives.parse().unwrap();
-        let last_try: Duration = (1..receives).map(wait_after).sum();
-        assert!(last_try > Duration::from_secs(6 * 3_600), "{last_try:?}");
+        let last_retry: Duration = (1..MAX_RECEIVES - 3).map(wait_after).sum();
+        assert!(last_retry > Duration::from_secs(6 * 3_600), "{last_retry:?}");
     }
 
     proptest! {

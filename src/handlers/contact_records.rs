@@ -5,52 +5,39 @@
 //! words is saved, whichever segment of the call it is of; one without only if it is the call's last.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use aws_lambda_events::encodings::Base64Data;
-use aws_lambda_events::event::streams::KinesisEventResponse;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::answer::{Line, Report};
-use crate::batch::{self, Turn};
+use super::batch::{self, to_retry_in_order};
+use super::end_call::{self, Source};
+use super::newest;
 use crate::budget::SaveDeadlines;
 use crate::config::{Config, Records};
 use crate::connect::{Contact, ContactRecord, RecordRule};
 use crate::delivery;
-use crate::dispatch::Handler;
-use crate::end_call::{self, Source};
-use crate::fault::Fault;
 use crate::identity;
 use crate::json::{self, Object};
-use crate::newest;
-use crate::reason::Reason;
 use crate::services::Services;
 use crate::summary::{Newest, Summary};
-
-/// The longest that one record waits for the API, before it goes to the outbox.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::telemetry::{Report, Subject};
+use crate::turn::Turn;
+use crate::vocabulary::{Degradation, Handler, Reason};
 
 /// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox; if that fails
-/// too, nothing after it is started, its sequence number is in the answer with theirs, and Lambda begins again there.
-pub async fn handle(
-    records: &[&RawValue],
-    services: &Services,
-    request_id: &str,
-    deadline: Instant,
-) -> KinesisEventResponse {
+/// too, nothing after it is started, and it is to be retried with all of those. Gives back their sequence numbers.
+pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
+    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let Batch { mut entries, opted_out } = read(records, services, request_id, Timestamp::now());
     let opted_out: Vec<_> = opted_out.into_iter().collect();
-    delivery::note_opt_outs(&opted_out, services, deadline.min(Instant::now() + PATIENCE)).await;
+    delivery::note_opt_outs(&opted_out, services, SaveDeadlines::of_a_record(half, deadline).api).await;
     let newest = newest::among(&entries.iter().map(|entry| &entry.summary).collect::<Vec<_>>());
     entries.iter_mut().zip(newest).for_each(|(entry, newest)| entry.newest = newest);
-    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let save = async |call: &Call, turn: &Turn<'_>| {
         for entry in &call.entries {
-            // An API that hangs must not use up the time that the outbox needs for all the others.
-            let api = half.min(Instant::now() + PATIENCE);
-            let deadlines = SaveDeadlines { api, second_request: PATIENCE, all: deadline };
+            let deadlines = SaveDeadlines::of_a_record(half, deadline);
             let delivery = match entry.waits_for_words {
                 true => delivery::after_the_words(&entry.summary, services, deadlines, turn).await,
                 false => {
@@ -58,31 +45,20 @@ pub async fn handle(
                 }
             };
             let is_done = delivery.is_done();
-            services.metrics.record(&delivery.report(), &entry.line(request_id));
+            services.metrics.record(&delivery.report(), &entry.subject(request_id));
             if !is_done {
                 return false;
             }
         }
         true
     };
-    let tell = |call: &Call, reason| {
+    let abandoned = |call: &Call, reason| {
         for entry in &call.entries {
-            let report = Report::failed(reason, batch::GIVEN_UP.to_owned());
-            services.metrics.record(&report, &entry.line(request_id));
+            let report = Report::failed(reason, batch::ABANDONED.to_owned());
+            services.metrics.record(&report, &entry.subject(request_id));
         }
     };
-    let not_done = batch::not_done_in_order(calls(entries), deadline, save, tell).await;
-    let entries = not_done.into_iter().flat_map(|call| call.entries);
-    let mut answer = KinesisEventResponse::default();
-    answer.set_failures(entries.flat_map(|entry| entry.sequence_numbers));
-    answer
-}
-
-/// The answer that brings the whole batch back.
-pub fn all_of_it(records: &[&RawValue]) -> KinesisEventResponse {
-    let mut answer = KinesisEventResponse::default();
-    answer.set_failures(records.iter().map(|record| sequence_number(&kinesis(record))));
-    answer
+    to_retry_in_order(calls(entries), deadline, Call::sequence_numbers, save, abandoned).await
 }
 
 /// What is to be saved of a batch.
@@ -104,10 +80,10 @@ struct Entry {
 }
 
 impl Entry {
-    fn line<'a>(&self, request_id: &'a str) -> Line<'a> {
-        Line {
+    fn subject<'a>(&self, request_id: &'a str) -> Subject<'a> {
+        Subject {
             contact_id: self.summary.contact_id.clone(),
-            ..Line::about_a_summary(Handler::ContactRecords, request_id)
+            ..Subject::of_a_batch(Handler::ContactRecords, request_id)
         }
     }
 }
@@ -115,6 +91,12 @@ impl Entry {
 /// The entries of one call, in the order of the stream: they are saved one after the other.
 struct Call {
     entries: Vec<Entry>,
+}
+
+impl Call {
+    fn sequence_numbers(&self) -> Vec<String> {
+        self.entries.iter().flat_map(|entry| &entry.sequence_numbers).cloned().collect()
+    }
 }
 
 /// The calls of a batch, in the order of the stream.
@@ -139,25 +121,24 @@ fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Times
     // Where the entry of these words is, or of a call without.
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for (number, record) in (0..).zip(records) {
-        let kinesis = kinesis(record);
-        let text = text(&kinesis).unwrap_or_default();
+        let text = text(record).unwrap_or_default();
+        let sequence_number = batch::Source::Stream.item_id(record);
         // Of one call's words in a batch the later ones came later.
         let now = now.saturating_add(SignedDuration::from_millis(number)).unwrap_or(now);
         let Some(record) = ContactRecord::parse(&text) else {
             if Object::parse(&text).is_none() {
-                let (sequence_number, fault) = (sequence_number(&kinesis), Fault::Record);
-                services.metrics.count_fault(fault);
-                tracing::warn!(request_id, sequence_number, fault = fault.name(), "a record could not be read");
+                let what = format!("the record {sequence_number} could not be read");
+                services.metrics.degraded(Degradation::Record, None, None, what);
             }
             continue;
         };
         if identity::has_opted_out(record.contact()) {
             identity::check_opt_out(record.contact(), &services.metrics);
-            opted_out.extend(record.contact().call_id());
+            opted_out.extend(identity::call_id(record.contact()));
             continue;
         }
         let Some(mut entry) = entry(&record, services, request_id, now) else { continue };
-        entry.sequence_numbers.push(sequence_number(&kinesis));
+        entry.sequence_numbers.push(sequence_number);
         let saved_words = entry.summary.saved_words();
         let place = saved_words.unwrap_or_else(|| entry.summary.request.call_id.clone());
         match places.get(&place).and_then(|place| entries.get_mut(*place)) {
@@ -224,13 +205,12 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
 fn tell_what_is_lost(reason: Reason, contact: &Contact<'_>, services: &Services, request_id: &str) {
     let contact_id = contact.contact_id();
     if reason == Reason::InvalidEvent {
-        let line = Line { contact_id, ..Line::about_a_summary(Handler::ContactRecords, request_id) };
+        let subject = Subject { contact_id, ..Subject::of_a_batch(Handler::ContactRecords, request_id) };
         let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
-        services.metrics.record(&report, &line);
+        services.metrics.record(&report, &subject);
     } else if reason == Reason::NoIdentity && end_call::holds_text(contact) {
-        let fault = Fault::TextNotSaved;
-        services.metrics.count_fault(fault);
-        tracing::warn!(contact_id, fault = fault.name(), "nobody to save for what was written in this contact");
+        let what = "nobody to save for what was written in this contact";
+        services.metrics.degraded(Degradation::TextNotSaved, contact_id.as_deref(), None, what);
     }
 }
 
@@ -247,18 +227,9 @@ fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Resul
     }
 }
 
-/// What Kinesis says of a record, its data included.
-fn kinesis<'a>(record: &'a RawValue) -> Object<'a> {
-    Object::parse(record.get()).and_then(|record| record.object("kinesis")).unwrap_or_default()
-}
-
 /// The text of a record's data, which Kinesis hands over in Base64.
-fn text(kinesis: &Object<'_>) -> Option<String> {
+fn text(record: &RawValue) -> Option<String> {
+    let kinesis = Object::parse(record.get())?.object("kinesis")?;
     let data: Base64Data = serde_json::from_str(kinesis.raw("data")?).ok()?;
     Some(json::repaired(data.0))
-}
-
-/// A record's sequence number. A blank one makes Lambda take the whole batch for failed, which loses nothing.
-fn sequence_number(kinesis: &Object<'_>) -> String {
-    kinesis.text("sequenceNumber").unwrap_or_default()
 }

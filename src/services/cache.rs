@@ -10,10 +10,9 @@
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::keyed_hash::KeyedHash;
 use crate::aws::{self, Row, Table};
-use crate::hash::KeyedHash;
-use crate::identity;
-use crate::sticky_calls::{ApiKey, EndRequest, StartAnswer, StartRequest, Started};
+use crate::sticky_calls::{ApiKey, CustomerRef, EndRequest, StartAnswer, StartRequest, Started};
 
 /// How far two functions' clocks may differ. A tombstone invalidates answers to questions asked up to this much after it.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
@@ -76,25 +75,25 @@ impl Cache {
         asked: Timestamp,
         deadline: Instant,
     ) -> Result<(), aws::Error> {
-        let Some(customer_ref) = identity::customer_ref(started.answer.customer_ref.clone()) else { return Ok(()) };
+        let Some(customer_ref) = &started.answer.customer_ref else { return Ok(()) };
         let expires_at = asked.saturating_add(self.ttl).map_or(0, Timestamp::as_second);
         let row = Row::new(answer_to(&KeyedHash::new(key), request), expires_at)
             .with_number(AT, asked.as_millisecond())
-            .with_text(CUSTOMER_REF, customer_ref)
+            .with_text(CUSTOMER_REF, customer_ref.as_str())
             .with_text(ANSWER, started.json.clone());
         self.table.write(&[row], deadline).await
     }
 
     /// The ids of the tombstones for the customer of a save: for whom it was, and if only the API knows that, for
     /// `customer_ref`, whom its answer named. Without a `key` hints can't be hashed, and no answer was kept under them.
-    pub fn tombstones(request: &EndRequest, customer_ref: Option<&str>, key: Option<&ApiKey>) -> Vec<String> {
-        let named = identity::customer_ref(customer_ref.map(str::to_owned));
-        let customers = request.customer_ref.iter().chain(&named);
-        let mut ids: Vec<_> = customers.map(|customer_ref| tombstone_by_customer(customer_ref)).collect();
-        if let (Some(hints), Some(key)) = (&request.identity_hints, key) {
-            let named = hints.customer_ref.iter().map(|customer_ref| tombstone_by_customer(customer_ref));
-            ids.extend(named.chain(KeyedHash::new(key).of_hints(hints).into_iter().map(tombstone_by_hint)));
-        }
+    pub fn tombstones(request: &EndRequest, customer_ref: Option<&CustomerRef>, key: Option<&ApiKey>) -> Vec<String> {
+        let hints = request.identity_hints.as_ref();
+        let customers =
+            [request.customer_ref.as_ref(), customer_ref, hints.and_then(|hints| hints.customer_ref.as_ref())];
+        let by_customer =
+            customers.into_iter().flatten().map(|customer_ref| tombstone_by_customer(customer_ref.as_str()));
+        let by_hint = hints.zip(key).map(|(hints, key)| KeyedHash::new(key).of_hints(hints)).unwrap_or_default();
+        let mut ids: Vec<_> = by_customer.chain(by_hint.into_iter().map(tombstone_by_hint)).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -135,8 +134,10 @@ fn answer(kept: &Row) -> Option<StartAnswer> {
     Some(StartAnswer { call_start: None, ..answer })
 }
 
+/// The cache's key: everything that the question says of the caller and the line, and nothing of the call.
 fn answer_to(hashes: &KeyedHash, request: &StartRequest) -> String {
-    format!("answer:{}", hashes.of_question(request))
+    let StartRequest { call_id: _, identity_hints, telco } = request;
+    format!("answer:{}", hashes.of(&serde_json::json!([identity_hints, telco])))
 }
 
 fn tombstone_by_hint(hash: String) -> String {
@@ -150,9 +151,63 @@ fn tombstone_by_customer(customer_ref: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use secrecy::SecretString;
+
     use super::*;
     use crate::aws::Access;
     use crate::https::Https;
+    use crate::sticky_calls::{IdentityHints, LineType, Telco};
+
+    fn hashes(key: &str) -> KeyedHash {
+        KeyedHash::new(&ApiKey::new(SecretString::from(key)).unwrap())
+    }
+
+    fn question(ani: &str, customer_id: &str) -> StartRequest {
+        let identity_hints = IdentityHints {
+            ani: Some(ani.to_owned()),
+            external_ids: BTreeMap::from([("customer_id".to_owned(), customer_id.to_owned())]),
+            ..IdentityHints::default()
+        };
+        StartRequest { call_id: "call_001".to_owned(), identity_hints, telco: None }
+    }
+
+    #[test]
+    fn two_people_who_share_a_phone_never_share_an_entry() {
+        let id = |request: &StartRequest| answer_to(&hashes("sk_test_1"), request);
+        let jane = question("+12025550101", "C-1001");
+        assert_eq!(id(&jane), id(&StartRequest { call_id: "call_002".to_owned(), ..jane.clone() }));
+
+        let john = question("+12025550101", "C-1002");
+        let mut mobile = jane.clone();
+        mobile.telco = Some(Telco { line_type: LineType::Mobile });
+        let mut at_work = jane.clone();
+        at_work.identity_hints.ani = Some("+12025550199".to_owned());
+        let mut known = jane.clone();
+        known.identity_hints.customer_ref = CustomerRef::new("cust_1".to_owned());
+        let mut other_line = jane.clone();
+        other_line.identity_hints.dnis = Some("+12025550150".to_owned());
+        for other in [john, mobile, at_work, known, other_line] {
+            assert_ne!(id(&jane), id(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn no_number_and_no_id_can_be_read_in_the_tables_keys_and_another_api_key_makes_other_ones() {
+        let request = question("+12025550101", "C-1001");
+        let all = |key: &str| {
+            let hashes = hashes(key);
+            let answer = answer_to(&hashes, &request).replace("answer:", "");
+            [vec![answer], hashes.of_hints(&request.identity_hints)].concat()
+        };
+        let one = all("sk_test_1");
+        assert_eq!(one.len(), 3);
+        for hash in &one {
+            assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
+        }
+        assert!(all("sk_test_2").iter().all(|hash| !one.contains(hash)));
+    }
 
     fn cache() -> Cache {
         let credentials = aws_sdk_dynamodb::config::Credentials::new("id", "key", None, None, "test");

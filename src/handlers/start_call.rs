@@ -1,0 +1,173 @@
+//! Start-call: asks the Sticky Calls API who is calling and maps its answer to `$.External`.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::Answer;
+use crate::config::{Config, Threshold};
+use crate::connect::{Attributes, Contact, attribute_text};
+use crate::identity;
+use crate::lookup::lookup;
+use crate::services::Services;
+use crate::sticky_calls::{CustomerRef, IdentityHints, LineType, Recommendation, StartAnswer, StartRequest, Telco};
+use crate::summary;
+use crate::telemetry::{Report, Severity};
+use crate::vocabulary::{Degradation, IdentifyAttribute, LookupSource, LookupStatus, Reason, Status};
+
+/// Identifies the caller; `now` is the time of the call.
+///
+/// It always has an answer, by `deadline`: the same attributes on every path.
+pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instant, now: Timestamp) -> Answer {
+    let config = &services.config;
+    identity::check_opt_out(contact, &services.metrics);
+    let request = match request(contact, config) {
+        Ok(request) => request,
+        Err(reason) => return fallback(Some(contact), config, reason, now),
+    };
+    let lookup = lookup(&request, services, deadline).await;
+    let mut answer = match lookup.result {
+        Ok((found, source)) => answered(contact, services, &found, source, now),
+        Err(unanswered) => {
+            let mut answer = fallback(Some(contact), config, unanswered.reason, now);
+            answer.report.detail = unanswered.detail;
+            answer
+        }
+    };
+    answer.report.attempts = lookup.attempts;
+    answer
+}
+
+/// The answer if the API was not asked or did not help: what is known of nobody, with the reason.
+pub fn fallback(contact: Option<&Contact<'_>>, config: &Config, reason: Reason, now: Timestamp) -> Answer {
+    let (status, severity) = match reason {
+        Reason::NoIdentity | Reason::InternalNumber | Reason::NotInbound | Reason::OptedOut => {
+            (LookupStatus::Skipped, Severity::Info)
+        }
+        reason if reason.needs_an_operator() => (LookupStatus::Unavailable, Severity::Error),
+        _ => (LookupStatus::Unavailable, Severity::Warn),
+    };
+    let report = Report::new(Status::Lookup(status), Some(reason), severity);
+    Answer { attributes: attributes(contact, config, &StartAnswer::default(), &report, now), report }
+}
+
+/// The answer to the flow if the API gave one: `answer`, weighed by the threshold, with the `source` that it came from.
+pub fn answered(
+    contact: &Contact<'_>,
+    services: &Services,
+    answer: &StartAnswer,
+    source: LookupSource,
+    now: Timestamp,
+) -> Answer {
+    let is_returning = threshold(contact, services).is_met_by(answer.confidence);
+    let status = match answer.recommendation {
+        _ if is_returning => LookupStatus::Matched,
+        Recommendation::Reuse | Recommendation::Confirm => LookupStatus::Unconfirmed,
+        Recommendation::Ignore => LookupStatus::New,
+    };
+    let report = Report { source: Some(source), ..Report::new(Status::Lookup(status), None, Severity::Info) };
+    Answer { attributes: attributes(Some(contact), &services.config, answer, &report, now), report }
+}
+
+/// What the API is asked, or why it is not.
+///
+/// # Errors
+///
+/// The reason of the `skipped` answer, or [`Reason::InvalidEvent`].
+pub fn request(contact: &Contact<'_>, config: &Config) -> Result<StartRequest, Reason> {
+    if identity::has_opted_out(contact) {
+        return Err(Reason::OptedOut);
+    }
+    let call_id = identity::call_id(contact).ok_or(Reason::InvalidEvent)?;
+    if !contact.kind().is_identified() {
+        return Err(Reason::NotInbound);
+    }
+    if identity::is_internal(contact, config) {
+        return Err(Reason::InternalNumber);
+    }
+    let identity_hints = IdentityHints {
+        dnis: contact.system_number().map(|number| number.as_str().to_owned()),
+        customer_ref: identity::known_ref(contact),
+        ..identity::hints(contact, config)
+    };
+    if !identity_hints.are_usable() {
+        return Err(Reason::NoIdentity);
+    }
+    let line_type = contact.value("line_type").and_then(|word| LineType::parse(&word));
+    Ok(StartRequest { call_id, identity_hints, telco: line_type.map(|line_type| Telco { line_type }) })
+}
+
+/// The configured threshold, unless this flow block has one of its own.
+fn threshold(contact: &Contact<'_>, services: &Services) -> Threshold {
+    let configured = services.config.returning_threshold;
+    let Some(text) = contact.parameter("returning_threshold") else { return configured };
+    Threshold::parse(&text).unwrap_or_else(|| {
+        let what = "the parameter returning_threshold is malformed and ignored";
+        services.metrics.degraded(Degradation::Parameter, contact.contact_id().as_deref(), None, what);
+        configured
+    })
+}
+
+/// `$.External`: every attribute of the vocabulary, then the configured variables.
+fn attributes(
+    contact: Option<&Contact<'_>>,
+    config: &Config,
+    answer: &StartAnswer,
+    report: &Report,
+    now: Timestamp,
+) -> Attributes {
+    let is_returning = (report.status == Status::Lookup(LookupStatus::Matched)).to_string();
+    // A flow stores what it gets, so a reference that it already had must not come back empty.
+    let customer_ref = answer.customer_ref.clone().or_else(|| identity::known_ref(contact?));
+    let (last_issue, last_issue_source) = last_issue(answer);
+    // A name with nothing to read in it is no name.
+    let intents = || answer.open_intents.iter().filter(|intent| !attribute_text(&intent.name).is_empty());
+    let intent = intents().next();
+    let intent_status = intent.and_then(|intent| intent.status.as_deref());
+
+    let value = |attribute: IdentifyAttribute| match attribute {
+        IdentifyAttribute::CustomerRef => customer_ref.as_ref().map_or("", CustomerRef::as_str).to_owned(),
+        IdentifyAttribute::Confidence => decimal(answer.confidence),
+        IdentifyAttribute::IsReturningCaller | IdentifyAttribute::MatchFound => is_returning.clone(),
+        IdentifyAttribute::LastIssue => last_issue.clone(),
+        IdentifyAttribute::LastIssueSource => last_issue_source.to_owned(),
+        IdentifyAttribute::HasOpenIntents => intent.is_some().to_string(),
+        IdentifyAttribute::OpenIntent => intent.map(|intent| attribute_text(&intent.name)).unwrap_or_default(),
+        IdentifyAttribute::OpenIntentStatus => intent_status.map(attribute_text).unwrap_or_default(),
+        IdentifyAttribute::OpenIntentAttempts => intent.map_or(0, |intent| intent.attempts).to_string(),
+        IdentifyAttribute::OpenIntentCount => intents().count().to_string(),
+        IdentifyAttribute::IdentityLevel => answer.level.unwrap_or_default().to_owned(),
+        IdentifyAttribute::Recommendation => answer.recommendation.as_str().to_owned(),
+        IdentifyAttribute::CallId => contact.and_then(identity::call_id).unwrap_or_default(),
+        IdentifyAttribute::CallStart => format!("{:.3}", answer.call_start.unwrap_or(now)),
+        IdentifyAttribute::LookupStatus => report.status.as_str().to_owned(),
+        IdentifyAttribute::LookupReason => report.reason.map_or("", Reason::as_str).to_owned(),
+        IdentifyAttribute::LookupSource => report.source.map_or("", LookupSource::as_str).to_owned(),
+    };
+    let fixed = IdentifyAttribute::ALL.iter().map(|name| ((*name).into(), value(*name)));
+    let variables = config.variables.iter().map(|variable| {
+        let value = answer.variables.get(&variable.name);
+        (variable.attribute.clone(), value.map(|text| attribute_text(text)).unwrap_or_default())
+    });
+    Attributes::new(fixed.chain(variables))
+}
+
+/// The last issue and who wrote it. A save without summary and notes left a filler that says nothing.
+fn last_issue(answer: &StartAnswer) -> (String, &'static str) {
+    let text = answer.variables.get(summary::LAST_ISSUE).map(|text| attribute_text(text)).unwrap_or_default();
+    if text.is_empty() || text.trim() == summary::FILLER {
+        return (String::new(), "");
+    }
+    let source = match answer.variables.get(summary::LAST_ISSUE_SOURCE).map(String::as_str) {
+        Some(summary::CALL_SUMMARY) => summary::CALL_SUMMARY,
+        Some(summary::AGENT_NOTES) => summary::AGENT_NOTES,
+        _ => "",
+    };
+    (text, source)
+}
+
+/// A confidence as flows compare it: it always has a decimal point.
+fn decimal(confidence: f64) -> String {
+    // Adding zero turns -0 into 0.
+    let text = (confidence + 0.0).to_string();
+    if text.contains('.') { text } else { text + ".0" }
+}

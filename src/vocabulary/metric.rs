@@ -1,0 +1,87 @@
+//! What is counted and measured beside statuses, reasons and degradations.
+//!
+//! Statuses are counted by `service` and `handler`, everything else by `service` alone, so that an alarm looks at one
+//! metric. Nothing else is a dimension: each of its values would be a metric of its own, on the bill too.
+
+use super::{Handler, LookupStatus, SaveStatus, Status};
+
+/// The namespace in CloudWatch.
+pub const NAMESPACE: &str = "StickyConnect";
+
+words! {
+    /// A metric that is no status, reason or degradation.
+    pub enum Metric: unit -> MetricUnit {
+        /// Lookups, saves and settings that fail until an operator does something: `misconfigured`, `unauthorized`,
+        /// `quota_exhausted`, `internal`, `unusable_settings`, `unusable_parameters`.
+        NeedsOperator = "needs_operator" => MetricUnit::Count,
+        /// The degradations of table, key and outbox together: `table_read_failed`, `table_write_failed`,
+        /// `cache_invalidation_failed`, `key_read_failed`, `retry_delay_failed`.
+        Degraded = "degraded" => MetricUnit::Count,
+        /// What nobody keeps: saves with the status `failed`, `text_not_saved` and `unreadable_records`.
+        NotKept = "not_kept" => MetricUnit::Count,
+        /// Records or messages in a batch.
+        Received = "received" => MetricUnit::Count,
+        /// Milliseconds that the API took for one lookup or save of a flow, retries included.
+        ApiTime = "api_ms" => MetricUnit::Milliseconds,
+        /// Milliseconds from a flow event's arrival to its answer: what the caller waited.
+        AnswerTime = "answer_ms" => MetricUnit::Milliseconds,
+        /// Seconds since a message was enqueued, for each message that a redelivery could not deliver.
+        OutboxWait = "outbox_wait_s" => MetricUnit::Seconds,
+    }
+}
+
+impl Metric {
+    /// Whether it is counted for each handler.
+    pub const fn is_by_handler(self) -> bool {
+        matches!(self, Self::Received)
+    }
+
+    /// Whether alarms look at it in place of all that it adds up.
+    pub const fn is_a_total(self) -> bool {
+        matches!(self, Self::NeedsOperator | Self::Degraded | Self::NotKept)
+    }
+}
+
+/// A unit, as CloudWatch names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricUnit {
+    /// How often.
+    Count,
+    /// A time.
+    Milliseconds,
+    /// A longer time.
+    Seconds,
+}
+
+impl MetricUnit {
+    /// CloudWatch's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+            Self::Seconds => "Seconds",
+        }
+    }
+}
+
+/// A status as a metric of its handler. What was skipped is counted by its reason alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusMetric {
+    /// The status.
+    pub status: Status,
+    /// Whose it is.
+    pub handler: Handler,
+}
+
+impl StatusMetric {
+    /// Those of a handler.
+    pub fn of(handler: Handler) -> Vec<Self> {
+        let counted = Status::of(handler).into_iter().filter(|status| Self::is_counted(*status));
+        counted.map(|status| Self { status, handler }).collect()
+    }
+
+    /// Whether a status is a metric.
+    pub const fn is_counted(status: Status) -> bool {
+        !matches!(status, Status::Lookup(LookupStatus::Skipped) | Status::Save(SaveStatus::Skipped))
+    }
+}

@@ -1,0 +1,194 @@
+//! What is written from the code and the flows: the tables in the documents, the words that the template's tests read,
+//! the flows' copies in the template and their pictures in `docs/flows.md`.
+//!
+//! A test fails if one of them is out of date; `UPDATE=1 cargo test --test generated` brings them up to date.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use stand_ins::flows::{Flow, picture, texts};
+use sticky_connect::services::outbox;
+use sticky_connect::vocabulary::{
+    Degradation, Handler, IdentifyAttribute, LookupStatus, Metric, NAMESPACE, Reason, SaveAttribute, SaveStatus,
+    Setting, Status, StatusMetric,
+};
+
+const REFERENCE: &str = "docs/reference.md";
+const OPERATIONS: &str = "docs/operations.md";
+
+/// The file holds what `renewed` makes of it.
+fn check(file: &str, renewed: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let now = std::fs::read_to_string(&path).unwrap_or_default();
+    let renewed = renewed(&now);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, renewed).unwrap();
+    } else {
+        assert!(now == renewed, "{file} is out of date: UPDATE=1 cargo test --test generated");
+    }
+}
+
+/// The rows of a table.
+type Rows = Vec<Vec<String>>;
+
+/// A document with another table between the lines `<!-- generated: name -->` and `<!-- end of name -->`.
+fn with_table(document: &str, name: &str, head: &[&str], rows: &[Vec<String>]) -> String {
+    let (begin, end) = (format!("<!-- generated: {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("there is no {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("there is no {end}"));
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head_line = line(&head.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+    let table = head_line
+        + &format!("|{}\n", "---|".repeat(head.len()))
+        + &rows.iter().map(|row| line(row)).collect::<String>();
+    format!("{before}{begin}\n{table}\n{end}{after}")
+}
+
+fn code(word: &str) -> String {
+    format!("`{word}`")
+}
+
+/// A row of code, then text.
+fn row(word: &str, texts: &[&str]) -> Vec<String> {
+    std::iter::once(code(word)).chain(texts.iter().map(|text| (*text).to_owned())).collect()
+}
+
+#[test]
+fn the_reference_has_every_word_and_no_other() {
+    let mut identify: Vec<_> = IdentifyAttribute::ALL
+        .iter()
+        .map(|attribute| row(attribute.as_str(), &[attribute.meaning(), attribute.fallback()]))
+        .collect();
+    let variable = "Each variable that `STICKY_CALLS_VARIABLES` names: one line of at most 250 characters.";
+    identify.push(row("var_<name>", &[variable, "empty"]));
+    let save: Vec<_> = SaveAttribute::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
+    let lookups: Vec<_> = LookupStatus::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
+    let saves: Vec<_> = SaveStatus::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
+    let degradations: Vec<_> = Degradation::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
+    let metrics: Vec<_> = Metric::ALL
+        .iter()
+        .map(|metric| {
+            let dimensions = if metric.is_by_handler() { "`service`, `handler`" } else { "`service`" };
+            row(metric.as_str(), &[metric.unit().as_str(), dimensions, metric.meaning()])
+        })
+        .collect();
+    let settings = Setting::ALL.iter().map(|setting| {
+        let default = setting.form().default;
+        let default = if default.is_empty() { String::new() } else { code(default) };
+        row(setting.as_str(), &[&default, setting.meaning()])
+    });
+    let settings: Vec<_> = settings.collect();
+    check(REFERENCE, |document| {
+        let tables: [(&str, &[&str], &Rows); 7] = [
+            ("identify-attributes", &["`$.External.…`", "value", "fallback"], &identify),
+            ("lookup-statuses", &["`lookup_status`", "when"], &lookups),
+            ("save-attributes", &["`$.External.…`", "value"], &save),
+            ("save-statuses", &["`save_status`", "when"], &saves),
+            ("degradations", &["degradation", "what happened"], &degradations),
+            ("metrics", &["metric", "unit", "dimensions", "what it is"], &metrics),
+            ("settings", &["variable", "default", "meaning"], &settings),
+        ];
+        tables
+            .into_iter()
+            .fold(document.to_owned(), |document, (name, head, rows)| with_table(&document, name, head, rows))
+    });
+}
+
+#[test]
+fn the_operators_page_says_of_every_reason_what_happened_and_what_to_do() {
+    let rows: Vec<_> =
+        Reason::ALL.iter().map(|reason| row(reason.as_str(), &[reason.meaning(), reason.what_to_do()])).collect();
+    let head = ["`lookup_reason`, `error`", "what happened", "what to do"];
+    check(OPERATIONS, |document| with_table(document, "what-to-do", &head, &rows));
+}
+
+#[test]
+fn the_templates_tests_read_the_words_of_the_code() {
+    let words = |word: &'static str, meaning: &'static str| json!({"name": word, "meaning": meaning});
+    let metric = |name: &str, unit: &str, handlers: &[&str], kind: &str| {
+        let dimensions: &[&str] = if handlers.is_empty() { &["service"] } else { &["service", "handler"] };
+        json!({"name": name, "unit": unit, "dimensions": dimensions, "handlers": handlers, "kind": kind})
+    };
+    let handlers: Vec<_> = Handler::ALL
+        .iter()
+        .map(|handler| {
+            let statuses = Status::of(*handler).into_iter().map(Status::as_str).collect::<Vec<_>>();
+            json!({"name": handler.as_str(), "meaning": handler.meaning(), "statuses": statuses})
+        })
+        .collect();
+    let mut metrics: Vec<Value> = Vec::new();
+    for handler in Handler::ALL {
+        let counted = StatusMetric::of(*handler).into_iter().map(|metric| metric.status.as_str());
+        metrics.extend(counted.map(|status| metric(status, "Count", &[handler.as_str()], "status")));
+    }
+    let batches: Vec<_> =
+        Handler::ALL.iter().filter(|handler| !handler.answers_flows()).map(|handler| handler.as_str()).collect();
+    metrics.extend(Metric::ALL.iter().map(|known| {
+        let handlers: &[&str] = if known.is_by_handler() { &batches } else { &[] };
+        metric(known.as_str(), known.unit().as_str(), handlers, if known.is_a_total() { "total" } else { "measure" })
+    }));
+    metrics.extend(Reason::ALL.iter().map(|reason| metric(reason.as_str(), "Count", &[], "reason")));
+    metrics.extend(Degradation::ALL.iter().map(|known| metric(known.as_str(), "Count", &[], "degradation")));
+    let attributes = IdentifyAttribute::ALL.iter().map(|attribute| (Handler::StartCall, attribute.as_str()));
+    let attributes =
+        attributes.chain(SaveAttribute::ALL.iter().map(|attribute| (Handler::EndCall, attribute.as_str())));
+    let vocabulary = json!({
+        "namespace": NAMESPACE,
+        "handlers": handlers,
+        "reasons": Reason::ALL.iter().map(|word| words(word.as_str(), word.meaning())).collect::<Vec<_>>(),
+        "degradations": Degradation::ALL.iter().map(|word| words(word.as_str(), word.meaning())).collect::<Vec<_>>(),
+        "metrics": metrics,
+        "settings": Setting::ALL.iter().map(|setting| {
+            json!({"name": setting.as_str(), "default": setting.form().default, "meaning": setting.meaning()})
+        }).collect::<Vec<_>>(),
+        "attributes": attributes.map(|(handler, name)| json!({"name": name, "handler": handler.as_str()})).collect::<Vec<_>>(),
+        "outbox": {"max_receives": outbox::MAX_RECEIVES, "longest_wait_s": outbox::LONGEST_WAIT.as_secs()},
+    });
+    check("tests/template/vocabulary.json", |_| format!("{vocabulary:#}\n"));
+}
+
+#[test]
+fn the_documents_name_no_setting_that_does_not_exist() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = std::fs::read_dir(folder.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    for path in documents.chain([folder.join("README.md"), folder.join("CONTRIBUTING.md")]) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+        for word in words.filter(|word| word.starts_with("STICKY_CALLS_") && !word.ends_with('_')) {
+            assert!(Setting::parse(word).is_some(), "{}: {word}", path.display());
+        }
+    }
+}
+
+fn flows() -> Vec<Flow> {
+    texts().iter().map(|(name, text)| Flow::parse(name, text).unwrap()).collect()
+}
+
+#[test]
+fn the_template_deploys_the_flows_as_they_are() {
+    // Each flow's content is between the quotes of the line after `# flows/<name>.json`.
+    check("template.yaml", |template| {
+        flows().iter().fold(template.to_owned(), |text, flow| {
+            let marker = format!("# flows/{}.json\n", flow.name);
+            let (before, after) = text.split_once(&marker).unwrap_or_else(|| panic!("there is no {marker}"));
+            let (line, after) = after.split_once('\n').unwrap();
+            let (key, _) = line.split_once('\'').unwrap_or_else(|| panic!("there are no quotes after {marker}"));
+            // A single quote is the only character that YAML wants doubled between single quotes.
+            format!("{before}{marker}{key}'{}'\n{after}", flow.content().replace('\'', "''"))
+        })
+    });
+}
+
+#[test]
+fn the_documents_show_the_flows_as_they_are() {
+    // Each flow's picture is in the block after `<!-- flows/<name>.json -->`.
+    check("docs/flows.md", |document| {
+        flows().iter().fold(document.to_owned(), |text, flow| {
+            let marker = format!("<!-- flows/{}.json -->\n\n```mermaid\n", flow.name);
+            let (before, after) = text.split_once(&marker).unwrap_or_else(|| panic!("there is no {marker}"));
+            let (_, after) = after.split_once("```\n").unwrap();
+            format!("{before}{marker}{}\n```\n{after}", picture::draw(flow))
+        })
+    });
+}
