@@ -21,9 +21,6 @@ MOST = {
     "CrmUrl": "https://crm.example.com/customers/",
     "FlowLogging": "Enabled",
     "AlarmEmail": "operator@example.com",
-    "IdentifyConcurrency": "50",
-    "SaveConcurrency": "20",
-    "Tracing": "Active",
 }
 
 # Another value for each parameter of which one can't be worked out.
@@ -36,14 +33,9 @@ OTHER = {
     "ExternalIds": "loyalty_card",
     "Variables": "name",
     "InternalNumbers": "+4930*",
-    "IdentifyConcurrency": "60",
-    "SaveConcurrency": "30",
     "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
     "AlarmEmail": "other@example.com",
 }
-
-# Not part of a version: Lambda keeps it with the function.
-OF_THE_FUNCTION = "ReservedConcurrentExecutions"
 
 
 def another(name, declared, value):
@@ -77,8 +69,7 @@ def settings_that_do_not_arrive(source, parameters):
 
 def configuration(translated, function):
     """What a version of the function is made of."""
-    given = translated.filled(translated.properties(function))
-    return {key: value for key, value in given.items() if key != OF_THE_FUNCTION}
+    return translated.filled(translated.properties(function))
 
 
 def version(translated, function):
