@@ -1,13 +1,13 @@
 """What the translated template is held to. `check` returns what is wrong, each fault with the name of what has it.
 
-What cfn-lint finds is left to it: references to nothing (E1010, E1019, E1020) or to what a condition leaves out (W1001),
-resources that wait for each other (E3004), parameter groups with a parameter that does not exist (W4001).
+What cfn-lint finds is left to it: references to nothing (E1010, E1019, E1020) or to what a condition leaves out
+(W1001), resources that wait for each other (E3004), parameter groups with what is no parameter (W4001).
 """
 
 import json
 import re
 
-from translated import dotted, read, references, texts
+from translated import dotted, read, references
 
 # What the code says of itself: `UPDATE=1 cargo test --test generated` writes it.
 VOCABULARY = json.loads(read("tests/template/vocabulary.json"))
@@ -22,7 +22,6 @@ METRICS = [
 
 # Settings of the code that the template does not set: nobody needs them in a stack.
 NOT_SET = {"STICKY_CALLS_GUARD"}
-
 MOST_LINES, MOST_PARAMETERS, MOST_ALARMS = 1150, 26, 12
 
 # What reads the table and writes to it.
@@ -31,15 +30,11 @@ USE_OF_THE_TABLE = {"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamod
 # Where a wildcard stays, and why, is said in the template beside it.
 WILDCARDS = {("cloudwatch:DescribeAlarms", "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*")}
 
-# The property that would fix a resource's name, and the types that have none of their own in the account.
-NAMED_BY = {
-    "AWS::CloudWatch::Alarm": "AlarmName", "AWS::CloudWatch::Dashboard": "DashboardName",
-    "AWS::CodeDeploy::Application": "ApplicationName", "AWS::CodeDeploy::DeploymentGroup": "DeploymentGroupName",
-    "AWS::Connect::ContactFlow": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::IAM::Role": "RoleName",
-    "AWS::Lambda::Function": "FunctionName", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SNS::Topic": "TopicName",
-    "AWS::SQS::Queue": "QueueName",
+# Properties that would fix a physical name. A FunctionName does so in a function alone, and a Name in a flow.
+NAMES = {
+    "AlarmName", "DashboardName", "DeploymentGroupName", "TableName", "RoleName", "LogGroupName",
+    "TopicName", "AWS::SQS::Queue QueueName", "AWS::Lambda::Function FunctionName", "AWS::Connect::ContactFlow Name",
 }
-NAMELESS = {"AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Version", "AWS::SNS::Subscription"}
 
 # These have to go through the alias, which a deploy moves.
 INVOKERS = {
@@ -55,15 +50,18 @@ def check(translated):
     return [fault for one in checks for fault in one(translated)]
 
 
+def those(name, found):
+    """The faults that were found of something."""
+    return (f"{name}: {fault}" for fault, holds in found.items() if holds)
+
+
 def size(translated):
     """The template stays one that a person reads."""
-    for what, count, most in (
-        ("lines", len(read("template.yaml").splitlines()), MOST_LINES),
-        ("parameters", len(translated.source["Parameters"]), MOST_PARAMETERS),
-        ("alarms", len(translated.of_type("AWS::CloudWatch::Alarm")), MOST_ALARMS),
-    ):
-        if count > most:
-            yield f"template.yaml: has {count} {what}, and {most} are the most"
+    yield from those("template.yaml", {
+        "has too many lines": len(read("template.yaml").splitlines()) > MOST_LINES,
+        "has too many parameters": len(translated.source["Parameters"]) > MOST_PARAMETERS,
+        "has too many alarms": len(translated.of_type("AWS::CloudWatch::Alarm")) > MOST_ALARMS,
+    })
 
 
 def parameters(translated):
@@ -73,12 +71,11 @@ def parameters(translated):
     grouped = [name for group in groups for name in group["Parameters"]]
     used = {*references([source[section] for section in ("Conditions", "Globals", "Resources", "Outputs")])}
     for name, declared in source["Parameters"].items():
-        if not declared.get("Description"):
-            yield f"parameter {name}: has no description"
-        if grouped.count(name) != 1:
-            yield f"parameter {name}: is in {grouped.count(name)} groups"
-        if name not in used:
-            yield f"parameter {name}: is not used"
+        yield from those(f"parameter {name}", {
+            "has no description": not declared.get("Description"),
+            f"is in {grouped.count(name)} groups": grouped.count(name) != 1,
+            "is not used": name not in used,
+        })
 
 
 def variables(translated):
@@ -89,7 +86,7 @@ def variables(translated):
         yield from (f"{name}: sets {variable}, which it should not" for variable in sorted(given - wanted))
         yield from (f"{name}: does not set {variable}, which the code reads" for variable in sorted(wanted - given))
     yield from (f"{variable}: the code does not read it" for variable in sorted(NOT_SET - set(SETTINGS)))
-    for variable, value in translated.source["Globals"]["Function"]["Environment"]["Variables"].items():
+    for variable, value in template_variables(translated).items():
         parameter = value.get("Ref") if isinstance(value, dict) else None
         default = translated.source["Parameters"].get(parameter, {}).get("Default")
         if default is not None and str(default) != SETTINGS.get(variable, str(default)):
@@ -101,11 +98,11 @@ def functions(translated):
     configs = [config["Properties"] for config in translated.of_type("AWS::Lambda::EventInvokeConfig").values()]
     for name, function in translated.of_type("AWS::Lambda::Function").items():
         group = function["Properties"].get("LoggingConfig", {}).get("LogGroup", {}).get("Ref")
-        if not translated.properties(group).get("RetentionInDays"):
-            yield f"{name}: its log has no retention"
-        if not any(name in references(config) and config["Qualifier"] == "live"
-                   and "OnFailure" in config["DestinationConfig"] for config in configs):
-            yield f"{name}: asynchronous invocations that fail are lost"
+        kept = [config for config in configs if name in references(config) and config["Qualifier"] == "live"]
+        yield from those(name, {
+            "its log has no retention": not translated.properties(group).get("RetentionInDays"),
+            "asynchronous invocations that fail are lost": not any("OnFailure" in str(config) for config in kept),
+        })
 
 
 def queues(translated):
@@ -119,26 +116,24 @@ def queues(translated):
         for _, metric, dimensions in measured(translated) if metric == "ApproximateNumberOfMessagesVisible"
     }
     for name, queue in declared.items():
-        if name in ends - watched:
-            yield f"{name}: no alarm tells of what ends up here"
-        if queue["Properties"].get("SqsManagedSseEnabled") is not True:
-            yield f"{name}: is not encrypted"
-        # A stack that could not be created has nothing in its queues.
-        if queue.get("DeletionPolicy") not in ("Retain", "RetainExceptOnCreate"):
-            yield f"{name}: is deleted with the stack, and what is in it"
-        if queue.get("UpdateReplacePolicy") != "Retain":
-            yield f"{name}: is deleted where an update replaces it, and what is in it"
+        kept = {key: queue.get(key) for key in ("DeletionPolicy", "UpdateReplacePolicy")}
+        yield from those(name, {
+            "no alarm tells of it": name in ends - watched,
+            "is not encrypted": queue["Properties"].get("SqsManagedSseEnabled") is not True,
+            # A stack that could not be created has nothing in its queues.
+            "is deleted with the stack": kept["DeletionPolicy"] not in ("Retain", "RetainExceptOnCreate"),
+            "is deleted if an update replaces it": kept["UpdateReplacePolicy"] != "Retain",
+        })
 
 
 def table(translated):
     """There is a table whatever is switched on, and both functions find it and may use it."""
     tables = translated.of_type("AWS::DynamoDB::Table")
     for name, declared in tables.items():
-        given = declared["Properties"]
-        if given["KeySchema"] != [{"AttributeName": "id", "KeyType": "HASH"}]:
-            yield f"{name}: has another key than id"
-        if given.get("TimeToLiveSpecification") != {"AttributeName": "expires_at", "Enabled": True}:
-            yield f"{name}: does not expire by expires_at"
+        for key, wanted in (("KeySchema", [{"AttributeName": "id", "KeyType": "HASH"}]),
+                            ("TimeToLiveSpecification", {"AttributeName": "expires_at", "Enabled": True})):
+            if declared["Properties"].get(key) != wanted:
+                yield f"{name}: has another {key} than the code"
     for name, function in translated.of_type("AWS::Lambda::Function").items():
         used = next(references(function["Properties"]["Environment"]["Variables"].get("STICKY_CALLS_TABLE")), None)
         if used not in tables:
@@ -153,20 +148,15 @@ def table(translated):
 def event_sources(translated):
     """One bad message or record holds up no other, and none is dropped in silence."""
     for name, mapping in translated.of_type("AWS::Lambda::EventSourceMapping").items():
-        given = mapping["Properties"]
-        if given.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-            yield f"{name}: a batch is retried as a whole"
-        queue = next(references(given["EventSourceArn"]))
-        if queue in translated.resources:
-            if "RedrivePolicy" not in translated.properties(queue):
-                yield f"{name}: what can't be delivered is retried without end"
-            continue
-        if given.get("BisectBatchOnFunctionError") is not True:
-            yield f"{name}: does not isolate a record that fails"
-        if given.get("MaximumRetryAttempts", -1) < 0:
-            yield f"{name}: a record that fails stops its shard"
-        if "OnFailure" not in given.get("DestinationConfig", {}):
-            yield f"{name}: tells nobody of records that it does not retry any more"
+        given, queue = mapping["Properties"], next(references(mapping["Properties"]["EventSourceArn"]))
+        of_a_queue = queue in translated.resources
+        yield from those(name, {
+            "a batch is retried as a whole": given.get("FunctionResponseTypes") != ["ReportBatchItemFailures"],
+            "what fails is retried without end": of_a_queue and "RedrivePolicy" not in translated.properties(queue),
+            "does not isolate a record that fails": not of_a_queue and not given.get("BisectBatchOnFunctionError"),
+            "a record that fails stops its shard": not of_a_queue and given.get("MaximumRetryAttempts", -1) < 0,
+            "tells nobody of records that fail": not of_a_queue and "OnFailure" not in str(given),
+        })
 
 
 def policies(translated):
@@ -189,20 +179,17 @@ def policies(translated):
 def names(translated):
     """No physical name is fixed, so that a second stack fits beside the first."""
     for name, resource in translated.resources.items():
-        kind = resource["Type"]
-        if kind not in {*NAMED_BY, *NAMELESS, *INVOKERS}:
-            yield f"{name}: is a {kind}, of which this check does not know what names it"
-        given = resource.get("Properties", {}).get(NAMED_BY.get(kind))
-        if given is not None and "AWS::StackName" not in references(given):
-            yield f"{name}: has a fixed name"
+        for key, value in resource.get("Properties", {}).items():
+            if {key, f"{resource['Type']} {key}"} & NAMES and "AWS::StackName" not in references(value):
+                yield f"{name}: has a fixed name"
 
 
 def arns(translated):
     """An ARN that is written out fits every partition."""
     for name, resource in translated.source["Resources"].items():
-        for partition in re.findall(r"\barn:(\$\{[^}]*\}|[^:\s\"']*):", " ".join(texts(resource))):
+        for partition in re.findall(r"\barn:(\$\{[^}]*\}|[^:\s\"'\\]*):", json.dumps(resource)):
             if partition not in ("${AWS::Partition}", "${Partition}"):
-                yield f"{name}: has an ARN of the partition {partition} alone"
+                yield f"{name}: has an ARN of partition {partition}"
 
 
 def aliases(translated):
@@ -234,7 +221,7 @@ def deployments(translated):
     for name, group in groups.items():
         given = group["Properties"]
         if sorted(references(given.get("AlarmConfiguration"))) != sorted(told):
-            yield f"{name}: is taken back by other alarms than docs/operations.md says"
+            yield f"{name}: has other alarms than docs/operations.md says"
         if translated.filled(given["DeploymentConfigName"]) != f"CodeDeployDefault.Lambda{kind}":
             yield f"{name}: does not deploy as CodeDeployDefault.Lambda{kind}"
 
@@ -245,67 +232,56 @@ def alarms(translated):
     shown = {alarm for widget in widgets(translated) for alarm in widget["properties"].get("alarms", [])}
     for name, alarm in translated.of_type("AWS::CloudWatch::Alarm").items():
         given = alarm["Properties"]
-        text = given.get("AlarmDescription", "")
-        if f"See {name} in docs/operations.md." not in text or len(text) > 1024:
-            yield f"{name}: its description does not lead to docs/operations.md"
-        if name not in explained:
-            yield f"{name}: docs/operations.md does not explain it"
-        if f"<{name}.Arn>" not in shown:
-            yield f"{name}: is not on the dashboard"
-        yield from (f"{name}: has no {key}" for key in ("AlarmActions", "OKActions") if not given.get(key))
-        if given.get("TreatMissingData") not in ("notBreaching", "ignore"):
-            yield f"{name}: fires where nothing happens"
-        yield from (f"{name}: {fault}" for fault in metric_math(given.get("Metrics", [])))
+        text, math = given.get("AlarmDescription", ""), given.get("Metrics", [])
+        periods = {entry["MetricStat"]["Period"] for entry in math if "MetricStat" in entry}
+        yield from those(name, {
+            "its description does not lead to docs/operations.md":
+                f"See {name} in docs/operations.md." not in text or len(text) > 1024,
+            "docs/operations.md does not explain it": name not in explained,
+            "is not on the dashboard": f"<{name}.Arn>" not in shown,
+            "reaches nobody": not given.get("AlarmActions") or not given.get("OKActions"),
+            "fires where nothing happens": given.get("TreatMissingData") not in ("notBreaching", "ignore"),
+            # What is wrong in an expression, the test finds that computes it.
+            "CloudWatch refuses its metrics": len(periods) > 1 or len(math) > 10,
+        })
     for name in explained:
         if name not in translated.source["Resources"]:
             yield f"docs/operations.md: explains {name}, which does not exist"
 
 
-def metric_math(entries):
-    """What CloudWatch would refuse, or never compute."""
-    if len(entries) > 10:
-        yield f"has {len(entries)} metrics, and CloudWatch takes 10"
-    if len(periods := {entry["MetricStat"]["Period"] for entry in entries if "MetricStat" in entry}) > 1:
-        yield f"computes with periods of {' and '.join(str(period) for period in sorted(periods))} s"
-    ids = {entry["Id"] for entry in entries}
-    expressions = " ".join(texts([entry.get("Expression") for entry in entries]))
-    used = {*re.findall(r"(?<![$\w{])[a-z]\w*", expressions)}
-    yield from (f"computes with {word}, which is no metric of it" for word in sorted(used - ids))
-    returned = {entry["Id"] for entry in entries if entry.get("ReturnData", True)}
-    if entries and len(returned) != 1:
-        yield f"returns {len(returned)} values"
-    yield from (f"does not use {unused}" for unused in sorted(ids - used - returned))
-
-
 def metrics(translated):
     """Alarms and dashboard name metrics that the code writes, with the dimensions that it writes."""
-    service = translated.filled(translated.source["Globals"]["Function"]["Environment"]["Variables"]["STICKY_CALLS_SERVICE"])
+    service = translated.filled(template_variables(translated)["STICKY_CALLS_SERVICE"])
     for where, metric, dimensions in named(translated):
         known = [(expected, handler) for name, _, expected, handler in METRICS if name == metric]
         handler = dimensions.get("handler")
         if not known:
-            yield f"{where}: names the metric {metric}, which the code does not write"
+            yield f"{where}: names {metric}, which the code does not write"
         elif tuple(dimensions) not in [expected for expected, _ in known]:
             yield f"{where}: looks for {metric} under {', '.join(dimensions)}"
         elif (tuple(dimensions), handler) not in known:
             yield f"{where}: looks for {metric} of {handler}, which does not write it"
         elif translated.filled(dimensions["service"]) != service:
-            yield f"{where}: looks for {metric} of another service than the functions write"
+            yield f"{where}: looks for {metric} of another service"
 
 
 def coverage(translated):
-    """What the code measures is looked at; reasons and degradations by the log, so that a new one changes nothing here."""
+    """What the code measures is looked at; reasons and degradations in the log, where a new one changes nothing."""
     shown = {(metric, dimensions.get("handler")) for _, metric, dimensions in named(translated)}
     watched = {metric for where, metric, _ in named(translated) if where != "Dashboard"}
     for name, kind, _, handler in METRICS:
         if kind == "total" and name not in watched:
             yield f"{name}: no alarm watches it"
         if kind in ("status", "measure") and (name, handler) not in shown:
-            yield f"{name}: neither alarm nor dashboard shows it{f' of {handler}' if handler else ''}"
+            yield f"{name} of {handler or 'the service'}: is shown nowhere"
     asked = " ".join(widget["properties"].get("query", "") for widget in widgets(translated))
     for counted in ("reason, handler", "degradation"):
         if f"| stats count(*) as times by {counted} |" not in asked:
             yield f"Dashboard: does not count by {counted}"
+
+
+def template_variables(translated):
+    return translated.source["Globals"]["Function"]["Environment"]["Variables"]
 
 
 def alarms_section():
@@ -320,8 +296,7 @@ def widgets(translated):
 
 def named(translated):
     """The metrics of ours that alarms and dashboard name: where, name and dimensions."""
-    for name, metric, dimensions in measured(translated, VOCABULARY["namespace"]):
-        yield name, metric, dimensions
+    yield from measured(translated, VOCABULARY["namespace"])
     for widget in widgets(translated):
         above = []
         for entry in widget["properties"].get("metrics", []):
@@ -345,14 +320,11 @@ def statements(properties):
     """The statements of a role's policies: actions, resources as the template writes them, and the other keys."""
     for policy in properties.get("Policies", []):
         for one in policy["PolicyDocument"]["Statement"]:
-            actions, resources = ([one[key]] if not isinstance(one.get(key, []), list) else one.get(key, [])
-                                  for key in ("Action", "Resource"))
-            yield actions, [written(resource) for resource in resources], one.keys() - {"Action", "Resource"}
+            actions, targets = ([value] if isinstance(value, (str, dict)) else value
+                                for value in (one.get("Action", []), one.get("Resource", [])))
+            yield actions, [written(target) for target in targets], one.keys() - {"Action", "Resource"}
 
 
 def written(value):
     """A reference, or a text with references in it, as the template writes it."""
-    if isinstance(value, str):
-        return value
-    (key, argument), = value.items()
-    return dotted(argument) if key == "Fn::GetAtt" else argument
+    return value if isinstance(value, str) else next(dotted(argument) for argument in value.values())

@@ -12,12 +12,10 @@ MOST = {
     **LEAST,
     "ConnectInstanceArn": INSTANCE,
     "ContactRecordsStreamArn": "arn:aws:kinesis:eu-central-1:123456789012:stream/records",
-    "QueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000001",
-    "BillingQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000002",
-    "TechnicalSupportQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000003",
-    "SalesQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000004",
-    "EscalationQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000005",
-    "VipQueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-000000000006",
+    **{
+        f"{kind}QueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-00000000000{number}"
+        for number, kind in enumerate(("", "Billing", "TechnicalSupport", "Sales", "Escalation", "Vip"))
+    },
     "CrmUrl": "https://crm.example.com/customers/",
     "FlowLogging": "Enabled",
     "AlarmEmail": "operator@example.com",
@@ -27,14 +25,9 @@ MOST = {
 OTHER = {
     **{name: f"{value}2" for name, value in MOST.items() if value.startswith("arn:")},
     "ApiKeySecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-GhIjKl",
-    "ApiUrl": "https://api.example.com",
-    "CrmUrl": "https://crm.example.com/people/",
-    "ReturningThreshold": "0.4",
-    "ExternalIds": "loyalty_card",
-    "Variables": "name",
-    "InternalNumbers": "+4930*",
-    "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
-    "AlarmEmail": "other@example.com",
+    "ApiUrl": "https://api.example.com", "CrmUrl": "https://crm.example.com/people/",
+    "ReturningThreshold": "0.4", "ExternalIds": "loyalty_card", "Variables": "name", "InternalNumbers": "+4930*",
+    "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "AlarmEmail": "other@example.com",
 }
 
 
@@ -52,24 +45,18 @@ def settings_that_do_not_arrive(source, parameters):
     publish a version in which nothing is new, which Lambda refuses.
     """
     before = Translated(source, parameters)
-    faults = []
     for name, declared in source["Parameters"].items():
         value = another(name, declared, before.parameters[name])
         if value is None:
             continue
         after = Translated(source, {**parameters, name: value})
         for function in before.of_type("AWS::Lambda::Function"):
-            reaches = configuration(before, function) != configuration(after, function)
-            if reaches and version(before, function) == version(after, function):
-                faults.append(f"{name}: does not reach the alias of {function}")
-            if not reaches and version(before, function) != version(after, function):
-                faults.append(f"{name}: publishes {function}, which is as it was")
-    return faults
-
-
-def configuration(translated, function):
-    """What a version of the function is made of."""
-    return translated.filled(translated.properties(function))
+            was, became = (one.filled(one.properties(function)) for one in (before, after))
+            published = version(before, function) != version(after, function)
+            if was != became and not published:
+                yield f"{name}: does not reach the alias of {function}"
+            if was == became and published:
+                yield f"{name}: publishes {function} as it was"
 
 
 def version(translated, function):

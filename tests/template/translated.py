@@ -1,8 +1,7 @@
 """The template as CloudFormation gets it: after SAM's transform, with the parameters' values, offline.
 
-`translate` runs the translator that AWS publishes and runs itself. What it hands back is then decided the way
-CloudFormation decides it: conditions are evaluated, `Fn::If` is replaced by the branch that holds, and resources whose
-condition does not hold are gone.
+The translator is the one that AWS publishes and runs itself. What it hands back is then decided as CloudFormation does:
+`Fn::If` is replaced by the branch that holds, and resources whose condition does not hold are gone.
 """
 
 import copy
@@ -21,12 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
 
-PSEUDO = {
-    "AWS::AccountId": "123456789012",
-    "AWS::Partition": "aws",
-    "AWS::Region": "eu-central-1",
-    "AWS::StackName": "stack",
-}
+PSEUDO = {"AWS::AccountId": "123456789012", "AWS::Partition": "aws", "AWS::StackName": "stack"}
+PSEUDO["AWS::Region"] = os.environ["AWS_DEFAULT_REGION"]
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
@@ -45,10 +40,8 @@ class Translated:
 
     def __init__(self, source, parameters, code="s3://bucket/code"):
         self.source = source
-        self.parameters = {
-            name: str(parameters.get(name, declared.get("Default", "")))
-            for name, declared in source["Parameters"].items()
-        }
+        defaults = {name: declared.get("Default", "") for name, declared in source["Parameters"].items()}
+        self.parameters = {name: str(value) for name, value in {**defaults, **parameters}.items()}
         ready = copy.deepcopy(source)
         ready["Globals"]["Function"]["CodeUri"] = code
         translator = Translator(managed_policy_map={}, sam_parser=Parser(), plugins=[])
@@ -102,19 +95,12 @@ class Translated:
             return not self._holds(argument[0], conditions)
         if key == "Fn::And":
             return all(self._holds(part, conditions) for part in argument)
-        if key == "Fn::Or":
-            return any(self._holds(part, conditions) for part in argument)
-        if key == "Fn::Equals":
-            left, right = (str(self.filled(side)) for side in argument)
-            return left == right
-        raise ValueError(f"{key} is no condition")
+        assert key == "Fn::Equals", key
+        return len({str(self.filled(side)) for side in argument}) == 1
 
     def _decided(self, section):
-        return {
-            name: self._chosen(entry)
-            for name, entry in section.items()
-            if self.conditions.get(entry.get("Condition"), True)
-        }
+        there = {name: one for name, one in section.items() if self.conditions.get(one.get("Condition"), True)}
+        return {name: self._chosen(one) for name, one in there.items()}
 
     def _chosen(self, value):
         if isinstance(value, list):
@@ -152,12 +138,3 @@ def references(value):
                 yield from (name.split(".")[0] for name in names if name not in given)
             else:
                 yield from references(argument)
-
-
-def texts(value):
-    """Every text within a value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, dict)):
-        for entry in value.values() if isinstance(value, dict) else value:
-            yield from texts(entry)
