@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use stand_ins::build::build;
+use stand_ins::build;
 use stand_ins::contact_centre::{Call, Caller, ContactCentre, Moment, WrapUp};
 use stand_ins::function::Function;
 use stand_ins::stack::jane;
@@ -23,7 +23,7 @@ use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 async fn main() -> Result<(), Box<dyn Error>> {
     let files: Vec<String> = std::env::args().skip(1).collect();
     // The binary that Lambda would run. `cargo run --example` does not build it by itself.
-    let bootstrap = build("--bin", "bootstrap")?;
+    let bootstrap = build::bootstrap(&["--example", "phone_call"])?;
     if files.is_empty() {
         play_calls(&bootstrap).await?;
     } else {

@@ -8,7 +8,7 @@
 //! - [`contact_centre`]: whole calls, played through the flows and the functions
 //! - [`emulator`]: the same process under AWS's own runtime emulator
 //! - [`sam_local`]: the functions of the template in containers, by `sam local invoke`
-//! - [`build`]: a target of the package, built by cargo
+//! - [`build`]: the `bootstrap` binary, built by cargo
 //! - [`events`]: the sample events of the repository
 //! - [`log`]: what the function has printed
 //! - [`flows`]: its contact flows: read, checked, drawn
