@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 """
 
 import operator
+import statistics
 
 COMPARISONS = {"GreaterThanThreshold": operator.gt, "GreaterThanOrEqualToThreshold": operator.ge}
 
@@ -50,18 +51,15 @@ FUNCTIONS = {"IF": if_, "SUM": sum_, "FILL": lambda point, other: Point(other) i
 
 def statistic(name, samples):
     """A statistic of the samples of one period."""
-    if not samples:
-        return Point(None)
+    kinds = {"Sum": sum, "Maximum": max, "Minimum": min, "SampleCount": len, "Average": statistics.mean}
     if name.startswith("p"):
-        return Point(sorted(samples)[-(-len(samples) * int(name[1:]) // 100) - 1])
-    kinds = {"Sum": sum, "Maximum": max, "Minimum": min, "SampleCount": len}
-    return Point(sum(samples) / len(samples) if name == "Average" else kinds[name](samples))
+        kinds[name] = lambda all_of_them: sorted(all_of_them)[-(-len(samples) * int(name[1:]) // 100) - 1]
+    return Point(kinds[name](samples) if samples else None)
 
 
 def breaches(translated, alarm, measured):
-    """Whether a period is over the threshold in which this was measured; `None` without a data point. A metric is its
-    namespace, its name, and the value of its last dimension.
-    """
+    """Whether a period is over the threshold in which this was measured, by namespace, name and last dimension of the
+    metrics; `None` without a data point."""
 
     def samples(metric):
         last = translated.filled(metric["Dimensions"][-1]["Value"])

@@ -37,10 +37,8 @@ NAMES = {
 }
 
 # These have to go through the alias, which a deploy moves.
-INVOKERS = {
-    "AWS::Connect::ContactFlow", "AWS::Connect::IntegrationAssociation", "AWS::Lambda::EventSourceMapping",
-    "AWS::Lambda::Permission",
-}
+INVOKERS = {"AWS::Connect::ContactFlow", "AWS::Connect::IntegrationAssociation", "AWS::Lambda::EventSourceMapping",
+            "AWS::Lambda::Permission"}
 
 
 def check(translated):
@@ -86,7 +84,7 @@ def variables(translated):
         yield from (f"{name}: sets {variable}, which it should not" for variable in sorted(given - wanted))
         yield from (f"{name}: does not set {variable}, which the code reads" for variable in sorted(wanted - given))
     yield from (f"{variable}: the code does not read it" for variable in sorted(NOT_SET - set(SETTINGS)))
-    for variable, value in template_variables(translated).items():
+    for variable, value in translated.variables.items():
         parameter = value.get("Ref") if isinstance(value, dict) else None
         default = translated.source["Parameters"].get(parameter, {}).get("Default")
         if default is not None and str(default) != SETTINGS.get(variable, str(default)):
@@ -210,7 +208,7 @@ def aliases(translated):
 
 
 def deployments(translated):
-    """A deploy moves the alias step by step, and goes back where an alarm fires; all at once, it does not go back."""
+    """A deploy moves the alias step by step, and an alarm takes it back; all at once, nothing does."""
     groups = translated.of_type("AWS::CodeDeploy::DeploymentGroup")
     kind = translated.parameters["DeploymentType"]
     marked = re.search(r"<!-- takes a deploy back -->(.*?)<!-- end -->", alarms_section(), flags=re.DOTALL)[1]
@@ -223,7 +221,7 @@ def deployments(translated):
         if sorted(references(given.get("AlarmConfiguration"))) != sorted(told):
             yield f"{name}: has other alarms than docs/operations.md says"
         if translated.filled(given["DeploymentConfigName"]) != f"CodeDeployDefault.Lambda{kind}":
-            yield f"{name}: does not deploy as CodeDeployDefault.Lambda{kind}"
+            yield f"{name}: does not deploy as {kind}"
 
 
 def alarms(translated):
@@ -251,7 +249,7 @@ def alarms(translated):
 
 def metrics(translated):
     """Alarms and dashboard name metrics that the code writes, with the dimensions that it writes."""
-    service = translated.filled(template_variables(translated)["STICKY_CALLS_SERVICE"])
+    service = translated.filled(translated.variables["STICKY_CALLS_SERVICE"])
     for where, metric, dimensions in named(translated):
         known = [(expected, handler) for name, _, expected, handler in METRICS if name == metric]
         handler = dimensions.get("handler")
@@ -275,13 +273,10 @@ def coverage(translated):
         if kind in ("status", "measure") and (name, handler) not in shown:
             yield f"{name} of {handler or 'the service'}: is shown nowhere"
     asked = " ".join(widget["properties"].get("query", "") for widget in widgets(translated))
-    for counted in ("reason, handler", "degradation"):
-        if f"| stats count(*) as times by {counted} |" not in asked:
-            yield f"Dashboard: does not count by {counted}"
-
-
-def template_variables(translated):
-    return translated.source["Globals"]["Function"]["Environment"]["Variables"]
+    yield from those("Dashboard", {
+        f"does not count by {field}": f"| stats count(*) as times by {field} |" not in asked
+        for field in ("reason, handler", "degradation")
+    })
 
 
 def alarms_section():
@@ -322,9 +317,5 @@ def statements(properties):
         for one in policy["PolicyDocument"]["Statement"]:
             actions, targets = ([value] if isinstance(value, (str, dict)) else value
                                 for value in (one.get("Action", []), one.get("Resource", [])))
-            yield actions, [written(target) for target in targets], one.keys() - {"Action", "Resource"}
-
-
-def written(value):
-    """A reference, or a text with references in it, as the template writes it."""
-    return value if isinstance(value, str) else next(dotted(argument) for argument in value.values())
+            targets = [target if isinstance(target, str) else dotted(*target.values()) for target in targets]
+            yield actions, targets, one.keys() - {"Action", "Resource"}

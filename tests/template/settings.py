@@ -4,10 +4,8 @@ from translated import Translated
 
 INSTANCE = "arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555"
 
-# The least that a stack needs.
+# The least that a stack needs, and everything that can be switched on.
 LEAST = {"ApiKeySecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf"}
-
-# Everything that can be switched on.
 MOST = {
     **LEAST,
     "ConnectInstanceArn": INSTANCE,
@@ -41,9 +39,7 @@ def another(name, declared, value):
 
 
 def settings_that_do_not_arrive(source, parameters):
-    """Parameters that reach a function and publish no version of it, so that its alias stays as it was; and those that
-    publish a version in which nothing is new, which Lambda refuses.
-    """
+    """Parameters that reach a function and not its alias, or publish it as it was, which Lambda refuses."""
     before = Translated(source, parameters)
     for name, declared in source["Parameters"].items():
         value = another(name, declared, before.parameters[name])

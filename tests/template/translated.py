@@ -40,6 +40,7 @@ class Translated:
 
     def __init__(self, source, parameters, code="s3://bucket/code"):
         self.source = source
+        self.variables = source["Globals"]["Function"]["Environment"]["Variables"]
         defaults = {name: declared.get("Default", "") for name, declared in source["Parameters"].items()}
         self.parameters = {name: str(value) for name, value in {**defaults, **parameters}.items()}
         ready = copy.deepcopy(source)
@@ -68,16 +69,12 @@ class Translated:
         if len(value) != 1:
             return {key: self.filled(entry) for key, entry in value.items()}
         (key, argument), = value.items()
-        if key == "Ref":
-            return self._name(argument)
-        if key == "Fn::GetAtt":
+        if key in ("Ref", "Fn::GetAtt"):
             return self._name(dotted(argument))
         if key == "Fn::Sub":
             text, given = argument if isinstance(argument, list) else (argument, {})
             given = {name: self.filled(entry) for name, entry in given.items()}
             return re.sub(r"\$\{([^!}][^}]*)\}", lambda found: str(given.get(found[1], self._name(found[1]))), text)
-        if key == "Fn::Join":
-            return argument[0].join(str(self.filled(entry)) for entry in self.filled(argument[1]))
         if key == "Fn::Split":
             return self.filled(argument[1]).split(argument[0])
         if key == "Fn::Select":
@@ -127,9 +124,7 @@ def references(value):
             yield from references(entry)
     elif isinstance(value, dict):
         for key, argument in value.items():
-            if key == "Ref":
-                yield argument
-            elif key == "Fn::GetAtt":
+            if key in ("Ref", "Fn::GetAtt"):
                 yield dotted(argument).split(".")[0]
             elif key == "Fn::Sub":
                 text, given = argument if isinstance(argument, list) else (argument, {})
