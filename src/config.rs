@@ -50,8 +50,8 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// `STICKY_CALLS_RECORDS`: which contact records are saved.
     pub records: Records,
-    /// `STICKY_CALLS_GUARD`: whether an API that is down is left alone for a while.
-    pub guard: bool,
+    /// `STICKY_CALLS_GUARD`: whether there is a circuit breaker.
+    pub circuit_breaker: bool,
     /// `STICKY_CALLS_SERVICE`: the name under which metrics are counted.
     pub service: String,
     /// Lambda's own variables for AWS; `None` if nothing above needs AWS, or if they are not set.
@@ -186,7 +186,7 @@ impl Config {
             table: read.optional(Setting::Table, table_name),
             cache_ttl: read.defaulted(Setting::CacheTtlSeconds, cache_ttl),
             records: read.defaulted(Setting::Records, Records::parse),
-            guard: read.defaulted(Setting::Guard, switch),
+            circuit_breaker: read.defaulted(Setting::Guard, switch),
             service: read.defaulted(Setting::Service, service),
             aws: None,
             log: read.log_config(),
@@ -436,7 +436,7 @@ mod tests {
         assert_eq!((config.outbox_queue_url, config.table), (None, None));
         assert_eq!(config.cache_ttl, Duration::from_secs(300));
         assert_eq!(config.records, Records::Identified);
-        assert!(config.guard);
+        assert!(config.circuit_breaker);
         assert!(config.aws.is_none());
     }
 
@@ -470,7 +470,7 @@ mod tests {
         assert!(config.outbox_queue_url.unwrap().ends_with("/outbox"));
         assert_eq!((config.table.as_deref(), config.cache_ttl), (Some("table"), Duration::from_secs(60)));
         assert_eq!(config.records, Records::All);
-        assert!(!config.guard);
+        assert!(!config.circuit_breaker);
         let aws = config.aws.unwrap();
         assert_eq!((aws.region.as_str(), aws.endpoint.as_deref()), ("eu-central-1", Some("http://127.0.0.1:5005")));
         assert_eq!(aws.credentials.session_token(), Some("verysecrettoo"));
@@ -527,7 +527,7 @@ mod tests {
             assert_eq!(config.outbox_queue_url, default.outbox_queue_url);
             assert_eq!((config.table, config.cache_ttl), (default.table, default.cache_ttl));
             assert_eq!(config.records, default.records);
-            assert_eq!((config.guard, config.service), (default.guard, default.service));
+            assert_eq!((config.circuit_breaker, config.service), (default.circuit_breaker, default.service));
         }
     }
 

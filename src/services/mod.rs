@@ -101,5 +101,5 @@ fn api(config: &Config, https: &Https, aws: Option<&Clients>, metrics: &Arc<Metr
     let client = Client::new(&access.url, https)
         .inspect_err(|error| tracing::error!(%error, "the API client could not be built"))
         .ok()?;
-    Some(Api::new(client, keys, config.guard.then(CircuitBreaker::default), config.timeout))
+    Some(Api::new(client, keys, config.circuit_breaker.then(CircuitBreaker::default), config.timeout))
 }

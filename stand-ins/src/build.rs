@@ -18,7 +18,16 @@ pub fn bootstrap(beside: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--manifest-path", manifest, "--package", "sticky-connect", "--profile", profile]);
+    command.args([
+        "build",
+        "--quiet",
+        "--manifest-path",
+        manifest,
+        "--package",
+        "sticky-connect",
+        "--profile",
+        profile,
+    ]);
     command.args(["--bin", "bootstrap"]).args(beside);
     // What `cargo run` says of this package would make the build scripts of dependencies run again.
     let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
@@ -31,6 +40,7 @@ pub fn bootstrap(beside: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     // What runs is in the folder of its profile, or one below it if it is an example or a test.
     let this = std::env::current_exe()?;
     let mut folders = this.ancestors();
-    let folder = folders.find(|folder| folder.join("deps").is_dir()).ok_or("this process is not where cargo puts it")?;
+    let folder =
+        folders.find(|folder| folder.join("deps").is_dir()).ok_or("this process is not where cargo puts it")?;
     Ok(folder.join("bootstrap"))
 }
