@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stand_ins::build::build;
+use stand_ins::build;
 use stand_ins::events::{event, queue, record, stream};
 use stand_ins::runtime_api::Outcome;
 use stand_ins::stack::Stack;
@@ -50,7 +50,7 @@ const BATCHES: [(&str, Batch); 3] = [
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let given = std::env::var_os("STICKY_CONNECT_BOOTSTRAP");
-    let bootstrap = given.map_or_else(|| build("--bin", "bootstrap").unwrap(), PathBuf::from);
+    let bootstrap = given.map_or_else(|| build::bootstrap(&[]).unwrap(), PathBuf::from);
     let slow = Some(Fault::Delay(Duration::from_millis(80)));
     for (api, fault, runs) in [("at once", None, RUNS), ("after 80 ms", slow, 1)] {
         println!("\n## Batches, API answers {api}\n");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stand_ins::aws::{Aws, AwsFault, Service};
-use stand_ins::build::build;
+use stand_ins::build;
 use stand_ins::stack::jane;
 use stand_ins::sticky_calls::{Fault, KEY, StickyCalls};
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ impl Stage {
         let authority = Authority::new();
         std::fs::write(folder.path().join("authority.pem"), authority.certificate()).unwrap();
         let given = std::env::var_os("STICKY_CONNECT_BOOTSTRAP");
-        let bootstrap = given.map_or_else(|| build("--bin", "bootstrap").unwrap(), PathBuf::from);
+        let bootstrap = given.map_or_else(|| build::bootstrap(&[]).unwrap(), PathBuf::from);
         authority.make_trusted_by(&bootstrap, &folder.path().join("bootstrap"));
         authority.make_trusted_by(Path::new(env!("CARGO_BIN_EXE_raw_post")), &folder.path().join("raw_post"));
         let api = StickyCalls::start().await;
