@@ -23,7 +23,7 @@ pub struct App {
     services: Services,
 }
 
-/// What Lambda says of an invocation beside the event.
+/// What Lambda says about an invocation, beside the event.
 #[derive(Clone, Copy, Debug)]
 pub struct Invocation<'a> {
     /// The id that finds the invocation in Lambda's own log lines.
@@ -32,13 +32,13 @@ pub struct Invocation<'a> {
     pub deadline_ms: u64,
 }
 
-/// What Lambda is handed back.
+/// What Lambda gets back.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
     /// For a flow: `$.External`.
     Flow(Attributes),
-    /// For a queue or a stream: the items that are to be retried.
+    /// For a queue or a stream: its batch item failures.
     Batch(BatchReply),
 }
 
@@ -48,7 +48,8 @@ impl App {
         Self { services }
     }
 
-    /// Answers one event, whatever it holds, in time and without an error; logs one line about it and writes one of metrics.
+    /// Answers one event, whatever it holds, in time and without an error. Logs one line about it and writes one line of
+    /// metrics.
     pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Reply {
         // A handler's panic is caught inside; this catches one around the handlers.
         let reply = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;
@@ -89,14 +90,14 @@ impl App {
                 None => fallback(action, None, services, Reason::InvalidEvent, now),
             }
         };
-        // A handler's future holds all that it may come to ask, and would be copied by everything it is handed through.
+        // A handler's future is large. Without the box each function that it passes through would copy it.
         let answer = in_time(budget.deadline(), Box::pin(work), |reason| {
-            // What made the handler panic may do so again here.
+            // What made the handler panic may make this panic too.
             catch_unwind(AssertUnwindSafe(|| fallback(action, contact, services, reason, now)))
                 .unwrap_or_else(|_panic| fallback(action, None, services, reason, now))
         })
         .await;
-        // A finished answer is not lost for a log line.
+        // A panic while logging must not lose a finished answer.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let number = contact.and_then(Contact::customer_number);
             let subject = Subject {
@@ -110,7 +111,7 @@ impl App {
             let metrics = &services.metrics;
             match contact {
                 Some(_) => metrics.record(&answer.report, &subject),
-                // A scheduled ping, a test event of the console's: no caller was waiting and no summary is lost.
+                // A scheduled ping, or a test event from the console: no caller waits and no summary is lost.
                 None => metrics.record_no_flow_event(&answer.report, &subject),
             }
             metrics.write(action.handler(), request_id);
@@ -118,7 +119,7 @@ impl App {
         answer.attributes
     }
 
-    /// Answers a batch, and logs the one line about it after those about its summaries.
+    /// Answers a batch. Logs one line about each summary, then one about the batch.
     async fn answer_batch(
         &self,
         source: Source,
@@ -134,17 +135,19 @@ impl App {
         } else {
             tracing::warn!(request_id, handler, received, retried, total_ms, "batch {request_id}");
         }
-        self.write_metrics_of_a_batch(source.handler(), received, request_id);
+        self.write_batch_metrics(source.handler(), received, request_id);
         source.reply(to_retry)
     }
 
-    fn write_metrics_of_a_batch(&self, handler: Handler, received: usize, request_id: &str) {
+    fn write_batch_metrics(&self, handler: Handler, received: usize, request_id: &str) {
         let metrics = &self.services.metrics;
-        metrics.measure(Metric::Received, u64::try_from(received).unwrap_or(u64::MAX));
+        if Metric::Received.handlers().contains(&handler) {
+            metrics.measure(Metric::Received, u64::try_from(received).unwrap_or(u64::MAX));
+        }
         metrics.write(handler, request_id);
     }
 
-    /// The reply after a panic around the handlers: a flow goes on, and a batch is retried as a whole.
+    /// The reply after a panic outside the handlers: a flow gets its fallback, and the whole batch is retried.
     fn reply_after_a_panic(&self, payload: &str, request_id: &str) -> Reply {
         let metrics = &self.services.metrics;
         metrics.count_reason(Reason::Internal);
@@ -155,15 +158,15 @@ impl App {
                 Reply::Flow(answer.attributes)
             }
             Route::Batch(source, records) => {
-                self.write_metrics_of_a_batch(source.handler(), records.len(), request_id);
+                self.write_batch_metrics(source.handler(), records.len(), request_id);
                 Reply::Batch(source.reply(records.iter().map(|record| source.item_id(record)).collect()))
             }
         }
     }
 }
 
-/// The reply after a panic in that too, without reading the event. Connect takes an empty object; Lambda would take one for
-/// a batch that is done, but with a blank id the whole batch is retried.
+/// The reply if that panics too; it does not read the event. A flow gets an empty object, which Connect accepts. For a
+/// batch, an empty object would mean success. A blank id makes Lambda retry the whole batch.
 fn reply_without_reading(payload: &str) -> Reply {
     match payload.contains("\"eventSource\"") {
         true => Reply::Batch(Source::Queue.reply(vec![String::new()])),
@@ -171,8 +174,8 @@ fn reply_without_reading(payload: &str) -> Reply {
     }
 }
 
-/// Runs `work`, which is to be done by `deadline`, so that there is an answer a moment later even if it hangs, and an answer
-/// if it panics.
+/// Runs `work`, which has until `deadline`. If it hangs, the fallback is the answer, a moment after the deadline. If it
+/// panics, the fallback is the answer at once.
 async fn in_time(deadline: Instant, work: impl Future<Output = Answer>, fallback: impl Fn(Reason) -> Answer) -> Answer {
     match timeout_at(deadline + budget::GRACE, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
@@ -219,13 +222,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handler_that_is_done_at_once_is_heard_even_where_no_time_is_left() {
+    async fn a_handler_that_answers_at_once_is_used_even_if_no_time_is_left() {
         let answer = in_time(Instant::now(), async { fallback(Reason::NoIdentity) }, fallback).await;
         assert_eq!(answer.report.reason, Some(Reason::NoIdentity));
     }
 
     #[test]
-    fn after_a_bug_in_that_too_a_flow_goes_on_and_a_batch_is_retried() {
+    fn after_a_second_panic_a_flow_still_gets_an_answer_and_a_batch_is_retried() {
         let reply = |payload: &str| serde_json::to_value(reply_without_reading(payload)).unwrap();
         assert_eq!(reply(r#"{"Details":{"ContactData":{}}}"#), json!({}));
         let all = json!({"batchItemFailures": [{"itemIdentifier": ""}]});
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_bug_around_the_handlers_a_flow_goes_on_and_a_batch_is_retried_as_a_whole() {
+    fn after_a_panic_outside_the_handlers_a_flow_gets_the_fallback_and_the_whole_batch_is_retried() {
         let app = App::new(Services::new(Config::read(|_| None).0));
         let reply = |payload: &str| serde_json::to_value(app.reply_after_a_panic(payload, "request-0")).unwrap();
         let answer = reply(r#"{"Details":{"ContactData":{}}}"#);

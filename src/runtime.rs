@@ -15,7 +15,7 @@ use crate::vocabulary::Degradation;
 /// Why the process ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It was not started by Lambda, nor by something that takes its place.
+    /// Neither Lambda nor a substitute for it has started the process.
     #[error(
         "This program is started by AWS Lambda, and {missing} is not set. To try it here:\n  \
          cargo run --example phone_call                             whole calls, no AWS account needed\n  \
@@ -45,9 +45,9 @@ pub async fn run() -> Result<(), Error> {
     let (config, malformed) = Config::from_environment()?;
     log::start(config.log);
     let services = Services::new(config);
+    services.metrics.set_malformed_settings(malformed.len());
     for setting in malformed {
         let (variable, expected, degradation) = (setting.variable, setting.expected, Degradation::Setting);
-        services.metrics.count_degradation(degradation);
         tracing::warn!(variable, expected, degradation = degradation.as_str(), "unusable setting {variable}");
     }
     services.warm_up().await;
@@ -58,18 +58,18 @@ pub async fn run() -> Result<(), Error> {
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         Ok::<_, Infallible>(answer(app, &event.payload, &event.context).await)
     });
-    Runtime::new(handler).layer(MapRequestLayer::new(readable)).run().await.map_err(|error| {
+    Runtime::new(handler).layer(MapRequestLayer::new(json_or_null)).run().await.map_err(|error| {
         // Not the error's own text: it may quote what the function was invoked with.
-        tracing::error!(detail = said_by_the_system(error.as_ref()), "the Lambda Runtime API failed");
+        tracing::error!(detail = os_error(error.as_ref()), "the Lambda Runtime API failed");
         Error::Runtime(error)
     })
 }
 
-/// What the operating system said of a connection, if that is behind an error.
-fn said_by_the_system(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+/// The operating system's message, if an error of its own is the cause.
+fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let causes = std::iter::successors(Some(error), |cause| cause.source());
-    let said = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last();
-    said.filter(|error| error.raw_os_error().is_some()).map(ToString::to_string)
+    let innermost = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last();
+    innermost.filter(|error| error.raw_os_error().is_some()).map(ToString::to_string)
 }
 
 async fn answer(app: &App, payload: &RawValue, context: &Context) -> Reply {
@@ -77,9 +77,9 @@ async fn answer(app: &App, payload: &RawValue, context: &Context) -> Reply {
     app.answer(payload.get(), invocation).await
 }
 
-/// A payload that is no JSON becomes `null`, which is no event either but reaches the handler: the runtime library would
-/// report it to Connect as an error, and log it word for word.
-fn readable(mut invocation: LambdaInvocation) -> LambdaInvocation {
+/// Replaces a payload that is not JSON with `null`. That is not an event either, but it reaches the handler. The runtime
+/// library would report the payload to Connect as an error, and log it word for word.
+fn json_or_null(mut invocation: LambdaInvocation) -> LambdaInvocation {
     if serde_json::from_slice::<&RawValue>(&invocation.body).is_err() {
         invocation.body = "null".into();
     }
@@ -93,12 +93,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_broken_connection_the_system_is_heard_and_of_anything_else_nothing_is_quoted() {
+    fn the_log_quotes_the_operating_system_and_no_other_error() {
         let refused = io::Error::from_raw_os_error(111);
         let around = io::Error::other(Error::Runtime(Box::new(refused)));
-        assert_eq!(said_by_the_system(&around), Some("Connection refused (os error 111)".to_owned()));
+        assert_eq!(os_error(&around), Some("Connection refused (os error 111)".to_owned()));
         let quoting: lambda_runtime::Error = "invalid value: Jane Doe".into();
-        assert_eq!(said_by_the_system(quoting.as_ref()), None);
-        assert_eq!(said_by_the_system(&io::Error::other(quoting)), None);
+        assert_eq!(os_error(quoting.as_ref()), None);
+        assert_eq!(os_error(&io::Error::other(quoting)), None);
     }
 }

@@ -69,7 +69,7 @@ fn the_reference_has_every_word_and_no_other() {
     let metrics: Vec<_> = Metric::ALL
         .iter()
         .map(|metric| {
-            let dimensions = if metric.is_by_handler() { "`service`, `handler`" } else { "`service`" };
+            let dimensions = if metric.handlers().is_empty() { "`service`" } else { "`service`, `handler`" };
             row(metric.as_str(), &[metric.unit().as_str(), dimensions, metric.meaning()])
         })
         .collect();
@@ -122,11 +122,9 @@ fn the_templates_tests_read_the_words_of_the_code() {
         let counted = StatusMetric::of(*handler).into_iter().map(|metric| metric.status.as_str());
         metrics.extend(counted.map(|status| metric(status, "Count", &[handler.as_str()], "status")));
     }
-    let batches: Vec<_> =
-        Handler::ALL.iter().filter(|handler| !handler.answers_flows()).map(|handler| handler.as_str()).collect();
     metrics.extend(Metric::ALL.iter().map(|known| {
-        let handlers: &[&str] = if known.is_by_handler() { &batches } else { &[] };
-        metric(known.as_str(), known.unit().as_str(), handlers, if known.is_a_total() { "total" } else { "measure" })
+        let handlers: Vec<_> = known.handlers().iter().map(|handler| handler.as_str()).collect();
+        metric(known.as_str(), known.unit().as_str(), &handlers, if known.is_a_total() { "total" } else { "measure" })
     }));
     metrics.extend(Reason::ALL.iter().map(|reason| metric(reason.as_str(), "Count", &[], "reason")));
     metrics.extend(Degradation::ALL.iter().map(|known| metric(known.as_str(), "Count", &[], "degradation")));

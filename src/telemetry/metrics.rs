@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -27,6 +28,7 @@ const MAX_VALUES: usize = 100;
 pub struct Metrics {
     service: String,
     level: LogLevel,
+    malformed_settings: AtomicU64,
     counted: Mutex<Counted>,
 }
 
@@ -80,7 +82,8 @@ impl Metrics {
     /// the line has the level that is let through.
     pub fn new(config: &Config) -> Self {
         let level = config.log.level.max(LogLevel::Info);
-        Self { service: config.service.clone(), level, counted: Mutex::default() }
+        let (malformed_settings, counted) = (AtomicU64::default(), Mutex::default());
+        Self { service: config.service.clone(), level, malformed_settings, counted }
     }
 
     /// Counts what came of one lookup or save, and logs it.
@@ -157,6 +160,12 @@ impl Metrics {
         counted.by_service.count(degradation.total().as_str(), 1);
     }
 
+    /// Has this many malformed settings counted in every line. A process has them until it ends, and an alarm that they
+    /// fire must not turn OK before.
+    pub fn set_malformed_settings(&self, count: usize) {
+        self.malformed_settings.store(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Takes a measured value.
     pub fn measure(&self, metric: Metric, value: u64) {
         self.lock().measure(metric, value);
@@ -172,7 +181,13 @@ impl Metrics {
 
     /// The line without its end, as of `now`; what was counted starts over.
     pub fn line(&self, handler: Handler, request_id: &str, now: Timestamp) -> String {
-        let Counted { by_handler, by_service } = std::mem::take(&mut *self.lock());
+        let Counted { by_handler, mut by_service } = std::mem::take(&mut *self.lock());
+        let malformed = self.malformed_settings.load(Ordering::Relaxed);
+        if malformed > 0 {
+            by_service.count(Degradation::Setting.as_str(), malformed);
+        }
+        // Written in every line: a 0 says that what was wrong is mended, no line that nobody has called since.
+        by_service.count(Metric::NeedsOperator.as_str(), malformed);
         let directives =
             [Directive::new(&["service", "handler"], &by_handler), Directive::new(&["service"], &by_service)];
         let line = EmbeddedMetrics {
@@ -201,7 +216,7 @@ impl Metrics {
 
 impl Counted {
     fn measure(&mut self, metric: Metric, value: u64) {
-        let values = if metric.is_by_handler() { &mut self.by_handler } else { &mut self.by_service };
+        let values = if metric.handlers().is_empty() { &mut self.by_service } else { &mut self.by_handler };
         values.add(metric.as_str(), metric.unit(), value);
     }
 }
@@ -341,7 +356,7 @@ mod tests {
         assert_eq!((&first["matched"], &first["table_read_failed"]), (&json!(1), &json!(1)));
         let second = line(&metrics, Handler::StartCall);
         assert_eq!((second.get("matched"), second.get("table_read_failed")), (None, None));
-        assert_eq!(second["_aws"]["CloudWatchMetrics"], json!([]));
+        assert_eq!(second["needs_operator"], 0);
     }
 
     #[test]
@@ -376,7 +391,8 @@ mod tests {
             let metrics = metrics(None);
             count(&metrics);
             let line = line(&metrics, Handler::EndCall);
-            let totals = Metric::ALL.iter().filter(|metric| metric.is_a_total() && !line[metric.as_str()].is_null());
+            let totals =
+                Metric::ALL.iter().filter(|metric| metric.is_a_total() && line[metric.as_str()].as_u64() > Some(0));
             totals.copied().collect::<Vec<_>>()
         };
         for degradation in Degradation::ALL {

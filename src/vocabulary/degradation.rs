@@ -16,7 +16,7 @@ words! {
         KeyRead = "key_read_failed" => Metric::Degraded,
         /// The retry of an outbox message could not be delayed, so it comes sooner or later than planned.
         RetryDelay = "retry_delay_failed" => Metric::Degraded,
-        /// A setting is malformed, and its default is used. Counted when a function starts.
+        /// A setting is malformed, and its default is used. Counted in every invocation until it is mended.
         Setting = "unusable_settings" => Metric::NeedsOperator,
         /// A flow passed an `action` or a `returning_threshold` that cannot be used, or an unclear
         /// `sticky_calls_opt_out`.

@@ -19,7 +19,7 @@ words! {
         Degraded = "degraded" => MetricUnit::Count,
         /// What nobody keeps: saves with the status `failed`, `text_not_saved` and `unreadable_records`.
         NotKept = "not_kept" => MetricUnit::Count,
-        /// Records or messages in a batch.
+        /// Contact records in a batch.
         Received = "received" => MetricUnit::Count,
         /// Milliseconds that the API took for one lookup or save of a flow, retries included.
         ApiTime = "api_ms" => MetricUnit::Milliseconds,
@@ -31,9 +31,13 @@ words! {
 }
 
 impl Metric {
-    /// Whether it is counted for each handler.
-    pub const fn is_by_handler(self) -> bool {
-        matches!(self, Self::Received)
+    /// The handlers by which it is counted, beside the service. Most are counted by the service alone.
+    pub const fn handlers(self) -> &'static [Handler] {
+        match self {
+            // The outbox's alarm looks at what waits there.
+            Self::Received => &[Handler::ContactRecords],
+            _ => &[],
+        }
     }
 
     /// Whether alarms look at it in place of all that it adds up.

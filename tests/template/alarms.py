@@ -92,7 +92,8 @@ def states(translated, alarm, measured_at, until, state="OK"):
                 for metric, samples in measured_at.get(minute, {}).items():
                     measured.setdefault(metric, []).extend(samples)
             points.append(breaches(translated, alarm, measured))
-        if given["TreatMissingData"] != "ignore" or any(point is not None for point in points):
+        # Too few to decide by: then ignore keeps the state, and notBreaching makes it OK.
+        if given["TreatMissingData"] != "ignore" or len(points) - points.count(None) >= enough:
             state = "ALARM" if points.count(True) >= enough else "OK"
         found.append(state)
     return found

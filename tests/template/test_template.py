@@ -274,6 +274,20 @@ class TheAlarms(unittest.TestCase):
         self.assertLess(found.index("ALARM"), 45)
         self.assertEqual(set(found[45:]), {"ALARM"})
 
+    def test_an_alarm_about_calls_keeps_its_state_while_nobody_calls(self):
+        # Calls that go wrong until the evening, and one that does not in the morning.
+        evening, morning, end = 30, 600, 661
+        for alarm, wrong, well in (
+            ("LookupsUnansweredAlarm", {LOOKUPS: [1] * 3}, {LOOKUPS: [0]}),
+            ("MostLookupsFailAlarm", {LOOKUPS: [1] * 3}, {LOOKUPS: [0]}),
+            ("NeedsOperatorAlarm", {ours("needs_operator"): [1]}, {ours("needs_operator"): [0]}),
+            ("ApiAlarm", {ours("circuit_open"): [1]}, {ours("api_ms"): [20]}),
+            ("SlowAnswersAlarm", {ours("answer_ms"): [2800]}, {ours("answer_ms"): [20]}),
+        ):
+            measured = {minute: wrong for minute in range(evening)} | {minute: well for minute in range(morning, end)}
+            found = states(self.most, alarm, measured, end)
+            self.assertEqual((set(found[evening:morning]), found[-1]), ({"ALARM"}, "OK"), alarm)
+
     def test_the_dead_letters_alarm_does_not_turn_ok_when_they_expire(self):
         # Messages for an hour, an empty queue for six, and then a queue that sends no metrics.
         measured = {minute: {in_queue("DeadLetters"): [int(minute < 70)]} for minute in range(10, 430)}
