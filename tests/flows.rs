@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use stand_ins::events::event;
-use stand_ins::flows::attributes::{IDENTIFY_ANSWERS, SAVE_ANSWERS};
+use stand_ins::flows::attributes::answers_of;
 use stand_ins::flows::check::check;
 use stand_ins::flows::{Action, Flow, filled, references, texts};
 use stand_ins::stack::Stack;
@@ -388,9 +388,9 @@ fn a_reference_with_a_full_stop_behind_it_is_found() {
 async fn the_functions_answer_what_the_flows_are_checked_against() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     let names = |answer: Value| answer.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    let expected = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(names(stack.invoke(&event("returning_caller")).await), expected(&IDENTIFY_ANSWERS));
-    assert_eq!(names(stack.invoke(&event("disconnect_flow")).await), expected(&SAVE_ANSWERS));
+    let expected = |function: &str| answers_of(function).unwrap().into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(names(stack.invoke(&event("returning_caller")).await), expected("${IdentifyFunctionArn}"));
+    assert_eq!(names(stack.invoke(&event("disconnect_flow")).await), expected("${SaveFunctionArn}"));
 }
 
 #[test]

@@ -1,34 +1,36 @@
 //! The names by which flows and functions hand things to one another. Nothing in Connect notices a misspelt one: it reads
 //! as empty.
 
-/// What the identify function answers, with the default of `STICKY_CALLS_VARIABLES`.
-pub const IDENTIFY_ANSWERS: [&str; 22] = [
-    "customer_ref",
-    "confidence",
-    "is_returning_caller",
-    "match_found",
-    "last_issue",
-    "last_issue_source",
-    "has_open_intents",
-    "open_intent",
-    "open_intent_status",
-    "open_intent_attempts",
-    "open_intent_count",
-    "identity_level",
-    "recommendation",
-    "call_id",
-    "call_start",
-    "lookup_status",
-    "lookup_reason",
-    "lookup_source",
-    "var_name",
-    "var_tier",
-    "var_resolution",
-    "var_call_date",
-];
+use std::sync::LazyLock;
 
-/// What the save function answers.
-pub const SAVE_ANSWERS: [&str; 5] = ["success", "save_status", "error", "call_id", "saved_words"];
+use serde_json::Value;
+
+/// The words of the code: `UPDATE=1 cargo test --test generated` writes them.
+static VOCABULARY: LazyLock<Value> = LazyLock::new(|| {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/template/vocabulary.json");
+    let text = std::fs::read_to_string(path).expect("the vocabulary is there");
+    serde_json::from_str(&text).expect("the vocabulary is JSON")
+});
+
+/// What the function behind this ARN, or its placeholder, answers, with the default of `STICKY_CALLS_VARIABLES`. `None` if
+/// it is none of ours.
+pub fn answers_of(function_arn: &str) -> Option<Vec<String>> {
+    let handler = match function_arn {
+        "${IdentifyFunctionArn}" => "start_call",
+        "${SaveFunctionArn}" => "end_call",
+        _ => return None,
+    };
+    let entries = |list: &str| VOCABULARY[list].as_array().into_iter().flatten();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let answered = entries("attributes").filter(|attribute| attribute["handler"] == handler);
+    let mut names: Vec<_> = answered.map(|attribute| text(&attribute["name"])).collect();
+    if handler == "start_call" {
+        let variables = entries("settings").find(|setting| setting["name"] == "STICKY_CALLS_VARIABLES");
+        let variables = variables.map(|setting| text(&setting["default"])).unwrap_or_default();
+        names.extend(variables.split(',').map(|name| format!("var_{name}")));
+    }
+    Some(names)
+}
 
 /// What the functions look for among a block's parameters.
 pub const PARAMETERS: [&str; 15] = [
@@ -94,12 +96,3 @@ pub const PLACEHOLDERS: [&str; 16] = [
     "Partition",
     "Region",
 ];
-
-/// What the answers of the function behind this ARN, or its placeholder, are called.
-pub fn answers_of(function_arn: &str) -> Option<&'static [&'static str]> {
-    match function_arn {
-        "${IdentifyFunctionArn}" => Some(&IDENTIFY_ANSWERS),
-        "${SaveFunctionArn}" => Some(&SAVE_ANSWERS),
-        _ => None,
-    }
-}

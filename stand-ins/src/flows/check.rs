@@ -253,11 +253,10 @@ impl<'a> Check<'a> {
         }
         for action in &flow.actions {
             let invoked = last_invoked.get(action.identifier.as_str()).into_iter().flatten().flatten();
-            let answers: Vec<&str> =
-                invoked.filter_map(|function| attributes::answers_of(function)).flatten().copied().collect();
+            let answers: Vec<_> = invoked.filter_map(|function| attributes::answers_of(function)).flatten().collect();
             for reference in strings(&action.parameters).into_iter().flat_map(references) {
                 let Some(name) = reference.strip_prefix("$.External.") else { continue };
-                if !answers.contains(&name) {
+                if !answers.iter().any(|answer| answer == name) {
                     let what = format!("reads {reference}, which no function invoked before it answers");
                     self.fault(Some(&action.identifier), what);
                 }
