@@ -48,8 +48,8 @@ impl App {
         Self { services }
     }
 
-    /// Answers one event, whatever it holds, in time and without an error. Logs one line about it and writes one line of
-    /// metrics.
+    /// Answers one event, whatever it holds, in time and without an error. Logs one line about it and writes one line
+    /// of metrics.
     pub async fn answer(&self, payload: &str, invocation: Invocation<'_>) -> Reply {
         // A handler's panic is caught inside; this catches one around the handlers.
         let reply = AssertUnwindSafe(self.answer_event(payload, invocation)).catch_unwind().await;

@@ -1,8 +1,8 @@
-//! Payment card numbers are taken out of every text before it goes anywhere.
+//! Masks payment card numbers in every text before it is sent anywhere.
 
 use std::ops::Range;
 
-/// What stands in place of a card number.
+/// The text that replaces a card number.
 const MASK: &str = "[card number]";
 
 /// How many digits a card number has (ISO/IEC 7812 and what the schemes issue).
@@ -11,9 +11,9 @@ const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Replaces every card number in `text` by `[card number]`: 13 to 19 digits, with or without spaces and dashes between
 /// them, whose Luhn check digit holds.
 ///
-/// Digits are taken in the groups in which they were written, so that a card number is found beside its security code
-/// or after a phone number, of which then some digits may go too; none is looked for inside a longer group, where chance
-/// finds one in ten.
+/// A card number must consist of whole groups of digits, as they were written. So it is found beside its security code
+/// or after a phone number; some of the phone number's digits may be masked too. Inside a longer group nothing is
+/// searched: one in ten digit runs passes the check by chance.
 pub fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = Cursor(text);
@@ -34,7 +34,8 @@ struct Group<'a> {
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
-    /// The text before the next digit, and the digit groups that follow with nothing but spaces and dashes between them.
+    /// The text before the next digit, and the digit groups that follow with nothing but spaces and dashes between
+    /// them.
     fn next_groups(&mut self) -> Option<(&'a str, Vec<Group<'a>>)> {
         let before = self.take_while(|c| !c.is_ascii_digit());
         let mut groups = Vec::new();
@@ -68,7 +69,7 @@ fn is_gap(c: char) -> bool {
     is_dash || c.is_whitespace() && !is_line_break
 }
 
-/// Copies `groups`, with every run of them that makes a card number replaced.
+/// Copies `groups`, and replaces every run of groups that is a card number.
 fn mask_groups(groups: &[Group<'_>], masked: &mut String) {
     let runs = card_numbers(groups);
     let mut runs = runs.iter().peekable();
@@ -89,8 +90,8 @@ fn mask_groups(groups: &[Group<'_>], masked: &mut String) {
     }
 }
 
-/// Which groups make card numbers, from left to right. Runs that share a group are taken together: a number before a
-/// card may by chance make one with the card's beginning, and then the card's end must go as well.
+/// The runs of groups that are card numbers, from left to right. Runs that share a group are joined: a number before a
+/// card may pass the check by chance together with the card's beginning. Then the card's end must be masked as well.
 fn card_numbers(groups: &[Group<'_>]) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for start in 0..groups.len() {
@@ -103,9 +104,9 @@ fn card_numbers(groups: &[Group<'_>]) -> Vec<Range<usize>> {
     runs
 }
 
-/// The longest run of groups from `start` on that makes a card number.
+/// The longest run of groups from `start` on that is a card number.
 fn longest_card_number(groups: &[Group<'_>], start: usize) -> Option<Range<usize>> {
-    // Each group has a digit, so no run longer than the longest card number needs a look.
+    // Each group has at least one digit, so a run has at most as many groups as a card number has digits.
     (1..=*DIGITS.end())
         .rev()
         .map(|count| start..start + count)
@@ -164,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn no_end_of_a_card_number_is_left_behind_a_number_that_seems_to_be_one_with_its_beginning() {
-        // 202 555 0108 4111 holds by chance as well.
+    fn a_card_number_is_masked_to_its_end_behind_a_number_that_passes_the_check_by_chance() {
+        // 202 555 0108 4111 passes the check too.
         assert_eq!(mask("202 555 0108 4111 1111 1111 1111"), "[card number]");
     }
 
@@ -198,7 +199,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_masked_holds_no_card_number_any_more(text in "[0-9 a-]{0,80}") {
+        fn masking_a_masked_text_changes_nothing(text in "[0-9 a-]{0,80}") {
             let once = mask(&text);
             prop_assert_eq!(mask(&once), once);
         }

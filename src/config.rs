@@ -1,8 +1,8 @@
 //! The environment variables, read once, here and nowhere else.
 //!
-//! Unset means the default. A malformed value is reported by the name of its variable and the default is used, since a
-//! function that does not start blocks calls. The API's URL is the exception: set but unusable means that nothing is
-//! sent anywhere, since the default would send a test system's callers to production.
+//! Unset means the default. If a value is malformed, the variable's name is reported and the default is used: a
+//! function that does not start would block calls. The API's URL is the exception. If it is set but unusable, nothing
+//! is sent anywhere, because the default would send a test system's callers to production.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::connect::AttributeName;
 use crate::sticky_calls::{ApiKey, BaseUrl};
 use crate::vocabulary::{Action, Setting};
 
-/// What Lambda sets for every function and its runtime library can't do without.
+/// The variables that Lambda sets for every function and that its runtime library needs.
 const SET_BY_LAMBDA: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -22,31 +22,31 @@ const SET_BY_LAMBDA: [&str; 4] = [
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
 ];
 
-/// The longest a list of names may be, in bytes. Lambda allows 4 KB for all variables of a function together.
+/// The longest list of names, in bytes. Lambda allows 4 KB for all variables of a function together.
 const MAX_LIST_BYTES: usize = 4_096;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `STICKY_CALLS_API_URL` and `STICKY_CALLS_API_KEY`; `None` where one of them is missing or unusable.
+    /// `STICKY_CALLS_API_URL` and `STICKY_CALLS_API_KEY`; `None` if one of them is missing or unusable.
     pub api: Option<ApiAccess>,
     /// `STICKY_CALLS_ACTION`: the handler that this function is pinned to.
     pub action: Option<Action>,
     /// `STICKY_CALLS_TIMEOUT_MS`: the flow budget.
     pub timeout: Duration,
-    /// `STICKY_CALLS_RETURNING_THRESHOLD`: from which confidence on a caller counts as returning.
+    /// `STICKY_CALLS_RETURNING_THRESHOLD`: the confidence from which a caller counts as returning.
     pub returning_threshold: Threshold,
     /// `STICKY_CALLS_EXTERNAL_IDS`: the values that identify a customer beside the number.
     pub external_ids: Vec<String>,
     /// `STICKY_CALLS_VARIABLES`: the stored variables that a flow gets.
     pub variables: Vec<Variable>,
-    /// `STICKY_CALLS_INTERNAL_NUMBERS`: numbers that are ours and not a customer's.
+    /// `STICKY_CALLS_INTERNAL_NUMBERS`: our own numbers, which are not a customer's.
     pub internal_numbers: InternalNumbers,
-    /// `STICKY_CALLS_OUTBOX_QUEUE_URL`: where summaries wait that still have to be delivered.
+    /// `STICKY_CALLS_OUTBOX_QUEUE_URL`: the queue of summaries that still have to be delivered.
     pub outbox_queue_url: Option<String>,
-    /// `STICKY_CALLS_TABLE`: the DynamoDB table with what is known of calls, and the cache.
+    /// `STICKY_CALLS_TABLE`: the DynamoDB table of the ledger and the cache.
     pub table: Option<String>,
-    /// `STICKY_CALLS_CACHE_TTL_SECONDS`: for how long a kept answer may be used; zero keeps none.
+    /// `STICKY_CALLS_CACHE_TTL_SECONDS`: how long a cached answer may be used. Zero switches the cache off.
     pub cache_ttl: Duration,
     /// `STICKY_CALLS_RECORDS`: which contact records are saved.
     pub records: Records,
@@ -64,26 +64,26 @@ pub struct Config {
 /// controls](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html) say.
 #[derive(Clone, Copy, Debug)]
 pub struct LogConfig {
-    /// `AWS_LAMBDA_LOG_LEVEL`: INFO if it is unset or none of Lambda's words.
+    /// `AWS_LAMBDA_LOG_LEVEL`: INFO if it is unset or unknown.
     pub level: LogLevel,
-    /// `AWS_LAMBDA_LOG_FORMAT`: whether it is `Text`; else lines are JSON.
+    /// `AWS_LAMBDA_LOG_FORMAT`: whether it is `Text`. Anything else means JSON.
     pub is_text: bool,
 }
 
-/// Lambda's levels, the loudest last.
+/// Lambda's levels, from the least to the most severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Everything.
     Trace,
-    /// Each retry too.
+    /// Also each retry.
     Debug,
     /// The default.
     Info,
-    /// What a caller gets less by.
+    /// A caller got less than they could have.
     Warn,
-    /// What an operator has to look at.
+    /// An operator has to do something.
     Error,
-    /// The same: nothing is logged at this level.
+    /// The same as ERROR: nothing is logged at this level.
     Fatal,
 }
 
@@ -103,26 +103,26 @@ impl LogLevel {
     }
 }
 
-/// A variable that Lambda sets is missing: the process was not started by Lambda, nor by something that takes its place.
+/// A variable that Lambda sets is missing: neither Lambda nor a substitute for it has started the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotInLambda {
     /// The variable.
     pub missing: &'static str,
 }
 
-/// Where the API is, and the key to it.
+/// The API's URL and key.
 #[derive(Clone, Debug)]
 pub struct ApiAccess {
     /// Where the API is.
     pub url: BaseUrl,
-    /// The key, which goes there alone.
+    /// Where the key comes from. It is sent to this URL alone.
     pub key: KeySource,
 }
 
 /// Where the API's key comes from.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// `STICKY_CALLS_API_KEY`. It goes before a secret, so that a local run needs no store.
+    /// `STICKY_CALLS_API_KEY`. It is used instead of a secret, so that a local run needs no Secrets Manager.
     Fixed(ApiKey),
     /// `STICKY_CALLS_API_KEY_SECRET_ARN`: a secret of AWS Secrets Manager.
     Secret(String),
@@ -131,10 +131,10 @@ pub enum KeySource {
 /// Which contact records are saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Records {
-    /// Those of contacts that identify was asked about: they carry a `customer_ref` or a `lookup_status`.
+    /// Those of contacts that identify was asked about: they have a `customer_ref` or a `lookup_status`.
     #[default]
     Identified,
-    /// All of which the caller can be recognised.
+    /// All whose caller can be recognised.
     All,
 }
 
@@ -151,18 +151,18 @@ impl Records {
 /// A variable whose value could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// The variable's name. Its value is nowhere: it may be a secret that was pasted into the wrong field.
+    /// The variable's name. Its value is not kept: it may be a secret that was pasted into the wrong field.
     pub variable: &'static str,
-    /// What would have been right, and what happens instead.
+    /// What the variable should hold, and what happens instead.
     pub expected: String,
 }
 
 impl Config {
-    /// Reads the process's environment variables. What can't be used is in the second place, for the log.
+    /// Reads the process's environment variables. Also returns those that can't be used, for the log.
     ///
     /// # Errors
     ///
-    /// [`NotInLambda`] if one of Lambda's own is missing.
+    /// [`NotInLambda`] if one of Lambda's own variables is missing.
     pub fn from_environment() -> Result<(Self, Vec<Malformed>), NotInLambda> {
         let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         match SET_BY_LAMBDA.into_iter().find(|name| lookup(name).is_none()) {
@@ -171,7 +171,7 @@ impl Config {
         }
     }
 
-    /// Reads the configuration through `lookup`, which gives the value of a variable if it is set.
+    /// Reads the configuration through `lookup`, which returns the value of a variable if it is set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<Malformed>) {
         let mut read = Reader { lookup, malformed: Vec::new() };
         let mut config = Self {
@@ -210,7 +210,7 @@ struct Reader<F> {
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn api_access(&mut self) -> Option<ApiAccess> {
-        // A blank URL is no default either: whoever cleared it did not ask for production.
+        // A blank URL does not mean the default: somebody who cleared it did not ask for production.
         let url = match (self.lookup)(Setting::ApiUrl.as_str()) {
             None => BaseUrl::parse(Setting::ApiUrl.form().default),
             Some(text) => self.usable(Setting::ApiUrl, BaseUrl::parse(text.trim())),
@@ -230,7 +230,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             let expected = "a URL; AWS's own endpoints are used";
             self.usable_variable("AWS_ENDPOINT_URL", expected, web_url(&text))
         });
-        // What stands in for AWS takes any credentials, and AWS's emulator for Lambda passes blank ones on.
+        // A stand-in for AWS takes any credentials, and AWS's emulator of Lambda passes on blank ones.
         let local = endpoint.as_ref().map(|_| "us-east-1".to_owned());
         let mut set_by_lambda = |variable| {
             let value = self.not_blank(variable).or_else(|| local.clone());
@@ -257,13 +257,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.usable(setting, parse(&text))
     }
 
-    /// A setting that has a default. Every default can be used: a test sees to that.
+    /// A setting that has a default. A test checks that every default can be used.
     fn defaulted<T: Default>(&mut self, setting: Setting, parse: impl Fn(&str) -> Option<T>) -> T {
         self.optional(setting, &parse).or_else(|| parse(setting.form().default)).unwrap_or_default()
     }
 
-    /// A list; set but blank it is an empty one, so that a default list can be switched off. A malformed entry is dropped
-    /// alone.
+    /// A list. If it is set but blank, it is empty, so that a default list can be switched off. If an entry is
+    /// malformed, only that entry is dropped.
     fn list<T>(&mut self, setting: Setting, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let set = (self.lookup)(setting.as_str());
         let usable = set.and_then(|text| self.usable(setting, (text.len() <= MAX_LIST_BYTES).then_some(text)));
@@ -292,7 +292,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     fn malformed(&mut self, setting: Setting) {
         let form = setting.form();
-        // What says what happens instead needs no default.
+        // Text after a semicolon says what happens instead, so no default is named.
         let says_all = form.takes.contains(';');
         let expected =
             if says_all { form.takes.to_owned() } else { format!("{}; {} is used", form.takes, form.default) };
@@ -332,24 +332,24 @@ fn service(text: &str) -> Option<String> {
     valid.then(|| text.to_owned())
 }
 
-/// An address of AWS's, or of something that stands in for it.
+/// A URL of AWS, or of a stand-in for it.
 fn web_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| text.to_owned())
 }
 
-/// A table's name or ARN; whether there is one shows when it is asked.
+/// A table's name or ARN. Whether the table exists is not checked here.
 fn table_name(text: &str) -> Option<String> {
     let valid = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-:/".contains(&byte));
     (valid && (3..=1_024).contains(&text.len())).then(|| text.to_owned())
 }
 
-/// A confidence from which on a caller counts as returning: more than 0, at most 1.
+/// The confidence from which a caller counts as returning: more than 0, at most 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Threshold(f64);
 
 impl Threshold {
-    /// Reads a threshold, or `None` where it is out of range: at 0 every stranger would be a returning caller.
+    /// Reads a threshold. Returns `None` if it is out of range: at 0 every stranger would be a returning caller.
     pub fn parse(text: &str) -> Option<Self> {
         text.trim().parse().ok().filter(|value| *value > 0.0 && *value <= 1.0).map(Self)
     }
@@ -376,12 +376,12 @@ impl Variable {
     }
 }
 
-/// Numbers that are ours: a colleague who calls, a line that forwards.
+/// Our own numbers: a colleague's, or a line that forwards calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InternalNumbers(Vec<InternalNumber>);
 
 impl InternalNumbers {
-    /// Whether `address`, an endpoint's address as it stands, is one of them.
+    /// Whether `address`, the unchanged address of an endpoint, is one of them.
     pub fn contain(&self, address: &str) -> bool {
         self.0.iter().any(|number| match number {
             InternalNumber::Exactly(number) => address == number,
@@ -449,7 +449,7 @@ mod tests {
     ];
 
     #[test]
-    fn queue_table_and_secret_are_used_with_what_lambda_sets() {
+    fn queue_table_and_secret_are_used_with_lambdas_region_and_credentials() {
         let (config, malformed) = read(
             &[
                 &LAMBDA[..],
@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_needs_no_aws_does_not_look_for_it() {
+    fn lambdas_variables_for_aws_are_read_only_if_aws_is_needed() {
         let (config, malformed) = read(&[&LAMBDA[..], &[KEY]].concat());
         assert!(config.aws.is_none() && malformed.is_empty());
         let (config, malformed) = read(&[KEY, ("STICKY_CALLS_TABLE", "table")]);
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_goes_before_a_secret() {
+    fn a_key_is_used_instead_of_a_secret() {
         let (config, malformed) = read(&[KEY, ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn")]);
         assert!(matches!(config.api.unwrap().key, KeySource::Fixed(_)) && malformed.is_empty());
         let (config, _) = read(&[("STICKY_CALLS_API_KEY", " "), ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn")]);
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_entry_of_a_list_costs_none_of_the_others() {
+    fn a_malformed_entry_of_a_list_is_dropped_and_the_others_are_used() {
         let (config, malformed) = read(&[
             KEY,
             ("STICKY_CALLS_VARIABLES", "name,first name,tier"),
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_have_been_right_is_said_with_what_happens_instead() {
+    fn a_malformed_setting_is_logged_with_what_it_should_hold_and_what_happens_instead() {
         let set = |name: &str| match name {
             "STICKY_CALLS_TIMEOUT_MS" => Some("soon".to_owned()),
             "STICKY_CALLS_OUTBOX_QUEUE_URL" => Some("outbox".to_owned()),

@@ -1,7 +1,7 @@
-//! A summary's way: to the API, and if that fails to the outbox. What is never to happen is that it is neither.
+//! Delivers a summary: to the API, and if that fails to the outbox. A summary that neither has is reported as `failed`.
 //!
-//! Words are never refused. The API takes one end of a `call_id`; words that come after it are sent as a standalone end of
-//! their own. Only what a standalone end is answered with 409 is known to be there.
+//! Words are never refused. The API takes one end for each `call_id`. Words that come later are sent as a standalone
+//! end. A 409 to the standalone end means that the API has these very words; a 409 to the call's own end does not.
 
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
@@ -36,15 +36,15 @@ pub struct Delivery {
 pub enum Outcome {
     /// The API took it.
     Saved,
-    /// It was there before: the API has these very words, or it has an end of a call about which this says nothing more.
+    /// The API had it before: these very words, or an end of the call if the summary has no words.
     SavedBefore(Option<Reason>),
-    /// The API did not take it, for this reason, and the outbox did.
+    /// The API did not take it, for this reason. The outbox has it.
     Queued(Reason),
-    /// It holds no words, and waits in the outbox for those that somebody may be writing.
+    /// It has no words. It waits in the outbox, because somebody may be writing some.
     Deferred,
-    /// It is not wanted: the customer has opted out, or a newer call has said something about the same intent.
+    /// It is not saved: the customer has opted out, or a newer call has the same intent.
     Skipped(Option<Reason>),
-    /// Nobody took it.
+    /// Neither the API nor the outbox has it.
     Failed(Reason),
 }
 
@@ -53,7 +53,7 @@ impl Delivery {
         Self { outcome, attempts: None, detail: None }
     }
 
-    /// Whether the summary is in safe hands, or not wanted.
+    /// Whether nothing is left to do: the summary is delivered, enqueued or skipped.
     pub fn is_done(&self) -> bool {
         !matches!(self.outcome, Outcome::Failed(_))
     }
@@ -63,7 +63,7 @@ impl Delivery {
         matches!(self.outcome, Outcome::Saved | Outcome::SavedBefore(_) | Outcome::Queued(_))
     }
 
-    /// What the log says of it.
+    /// The report for log and metrics.
     pub fn report(self) -> Report {
         let (status, reason, severity) = match self.outcome {
             Outcome::Saved => (SaveStatus::Saved, None, Severity::Info),
@@ -80,9 +80,10 @@ impl Delivery {
     }
 }
 
-/// Delivers a summary to the API, or else to the outbox. While the circuit breaker is open the outbox goes first; if that
-/// refuses the summary, the API is asked all the same. A batch passes the `newest` call of the customer that it holds, and the `turn` of
-/// this summary to be sent to the outbox.
+/// Delivers a summary to the API, or else to the outbox. While the circuit breaker is open, the outbox is tried first;
+/// if it fails, the API is asked although the circuit breaker is open.
+///
+/// A batch passes the customer's `newest` call in it, and the `turn` that the summary waits for before it is enqueued.
 pub async fn to_api_or_outbox(
     summary: &Summary,
     newest: Option<&Newest>,
@@ -90,7 +91,7 @@ pub async fn to_api_or_outbox(
     deadlines: SaveDeadlines,
     turn: &Turn<'_>,
 ) -> Delivery {
-    let (key, known) = look(summary, newest, services, deadlines.api).await;
+    let (key, known) = look_up(summary, newest, services, deadlines.api).await;
     if known.is_opted_out {
         return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
     }
@@ -100,19 +101,19 @@ pub async fn to_api_or_outbox(
         None => {}
     }
     let newer = known.newest.filter(|newest| summary.is_older_than(newest));
-    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.beside(&newer));
+    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.as_earlier_issue(&newer));
     let work = Work { summary, request, services, key, deadlines };
     let Some(outbox) = &services.outbox else { return work.ask_api(Asking::Regardless).await };
-    let mut begun = None;
+    let mut unfinished = None;
     let mut delivery = work.ask_api(Asking::UnlessOpen).await;
     if let Outcome::Failed(reason @ Reason::CircuitOpen) = delivery.outcome {
-        if work.queue(outbox, reason, &mut begun, soon, turn).await.is_ok() {
+        if work.queue(outbox, reason, &mut unfinished, short_deadline, turn).await.is_ok() {
             return Delivery { outcome: Outcome::Queued(reason), ..delivery };
         }
         delivery = work.ask_api(Asking::Regardless).await;
     }
     let Outcome::Failed(reason) = delivery.outcome else { return delivery };
-    match work.queue(outbox, reason, &mut begun, |deadlines| deadlines.all, turn).await {
+    match work.queue(outbox, reason, &mut unfinished, |deadlines| deadlines.all, turn).await {
         Ok(()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
         Err(error) => {
             let api = delivery.detail.as_deref().unwrap_or(reason.as_str());
@@ -122,60 +123,56 @@ pub async fn to_api_or_outbox(
     }
 }
 
-/// Leaves the API's one end of this call to words that somebody may still be writing: the outbox delivers the summary later,
-/// and if words have been saved by then it does no harm. Without an outbox, or if that refuses it, it is delivered now.
-pub async fn after_the_words(
-    summary: &Summary,
-    services: &Services,
-    deadlines: SaveDeadlines,
-    turn: &Turn<'_>,
-) -> Delivery {
+/// Defers a summary without words, because somebody may still be writing some. The API takes one end for each
+/// `call_id`, and the words should be that end. The outbox delivers the summary later; if the words are saved by then,
+/// the API answers 409 and nothing is lost. Without an outbox, or if it fails, the summary is delivered now.
+pub async fn defer(summary: &Summary, services: &Services, deadlines: SaveDeadlines, turn: &Turn<'_>) -> Delivery {
     if let Some(outbox) = &services.outbox
         && turn.comes().await
-        && outbox.defer(summary, soon(deadlines)).await.is_ok()
+        && outbox.defer(summary, short_deadline(deadlines)).await.is_ok()
     {
         return Delivery::of(Outcome::Deferred);
     }
     to_api_or_outbox(summary, None, services, deadlines, turn).await
 }
 
-/// Delivers a summary that the outbox holds to the API, whether the circuit breaker is open or not. `newest` is the newest call of the
-/// customer that the batch holds.
+/// Delivers a summary from the outbox to the API, even if the circuit breaker is open. `newest` is the customer's
+/// newest call in the batch.
 pub async fn from_outbox(
     summary: &Summary,
     newest: Option<&Newest>,
     services: &Services,
     deadlines: SaveDeadlines,
 ) -> Delivery {
-    let (key, known) = look(summary, newest, services, deadlines.api).await;
+    let (key, known) = look_up(summary, newest, services, deadlines.api).await;
     if known.is_opted_out {
         return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
     }
-    // Words that are queued are these.
+    // `Queued` needs no check: the queued words are these.
     if known.words == Some(WordsState::Taken) {
         return Delivery::of(Outcome::SavedBefore(None));
     }
     let newer = known.newest.filter(|newest| summary.is_older_than(newest));
-    if newer.as_ref().is_some_and(|newer| summary.says_nothing_beside(newer)) {
+    if newer.as_ref().is_some_and(|newer| summary.adds_nothing_to(newer)) {
         return Delivery::of(Outcome::Skipped(None));
     }
-    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.beside(&newer));
+    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.as_earlier_issue(&newer));
     Work { summary, request, services, key, deadlines }.ask_api(Asking::Regardless).await
 }
 
-/// Leaves in the table, before `deadline`, that the customers have opted out in these calls, for what still waits of them in
-/// the outbox.
+/// Writes to the table, before `deadline`, that the customers have opted out in these calls. Then summaries of these
+/// calls that still wait in the outbox are dropped.
 pub async fn note_opt_outs(call_ids: &[String], services: &Services, deadline: Instant) {
     let Some(ledger) = services.ledger.as_ref().filter(|_| !call_ids.is_empty()) else { return };
     if let Err(error) = ledger.note_opt_outs(call_ids, deadline).await {
-        let what = "an opt-out was not left in the table";
+        let what = "an opt-out could not be written to the table";
         services.metrics.degraded(Degradation::TableWrite, None, Some(&error), what);
     }
 }
 
-/// The API's key, and what is known of a summary: by the ledger, and by the batch that it came in. If the ledger does not
-/// answer in its share of time it counts as empty.
-async fn look(
+/// The API's key, and what the ledger and the batch know about a summary. A ledger that does not answer in its share of
+/// time counts as empty.
+async fn look_up(
     summary: &Summary,
     newest: Option<&Newest>,
     services: &Services,
@@ -187,20 +184,20 @@ async fn look(
         None => None,
     };
     let deadline = deadline.min(Instant::now() + budget::TABLE);
-    let mut known = ledger.look(summary, key.as_ref(), deadline).await.unwrap_or_else(|error| {
+    let mut known = ledger.look_up(summary, key.as_ref(), deadline).await.unwrap_or_else(|error| {
         degraded(Degradation::TableRead, summary, services, &error, "the table was not read, and counts as empty");
         Known::default()
     });
-    // One call's words follow one another in the batch; that it holds later ones makes none of them older.
+    // The entry of this call itself does not count: a batch delivers one call's words one after the other.
     let in_batch = newest.filter(|newest| newest.call_id != summary.request.call_id);
     let both = known.newest.into_iter().chain(in_batch.cloned());
     known.newest = both.max_by_key(|newest| (newest.started_ms, newest.came_ms));
     (key, known)
 }
 
-/// Until when the outbox is waited for if it goes first: short, and half of the API's time at most, so that a queue that
-/// hangs leaves some for the API. If the API has hardly any left, the outbox has the rest.
-fn soon(deadlines: SaveDeadlines) -> Instant {
+/// How long to wait for the outbox if it is tried first: a short time, and at most half of the API's, so that a queue
+/// that hangs leaves time for the API. If hardly any time is left for the API, the outbox gets all of it.
+fn short_deadline(deadlines: SaveDeadlines) -> Instant {
     let now = Instant::now();
     let share = budget::OUTBOX.min(deadlines.api.saturating_duration_since(now) / 2);
     if share < budget::LEAST_FOR_THE_OUTBOX { deadlines.all } else { now + share }
@@ -213,10 +210,10 @@ enum Asking {
     Regardless,
 }
 
-/// A summary on its way.
+/// The delivery of one summary.
 struct Work<'a> {
     summary: &'a Summary,
-    /// What the API is told of it, given what is known.
+    /// The request to the API, adapted to what is known.
     request: EndRequest,
     services: &'a Services,
     /// For the table's keyed hashes.
@@ -227,7 +224,7 @@ struct Work<'a> {
 impl Work<'_> {
     async fn ask_api(&self, asking: Asking) -> Delivery {
         let failed = |reason, attempts, detail| Delivery { outcome: Outcome::Failed(reason), attempts, detail };
-        // A panic on the way to the API must not keep the summary from the outbox.
+        // After a panic here the summary must still get to the outbox.
         let call = AssertUnwindSafe(self.end_call(asking)).catch_unwind().await;
         let Ok(call) = call else { return failed(Reason::Internal, None, None) };
         let Some(Call { result, attempts }) = call else { return failed(Reason::Misconfigured, None, None) };
@@ -240,8 +237,8 @@ impl Work<'_> {
         Delivery { outcome, attempts: Some(attempts), detail: None }
     }
 
-    /// Sends the end of the call, and if the API has one and there are words in this, sends them as an end of their own.
-    /// `None` if the API is not configured.
+    /// Sends the end of the call. If the API already has one and the summary has words, sends them as a standalone end.
+    /// Returns `None` if the API is not configured.
     async fn end_call(&self, asking: Asking) -> Option<Call<EndAnswer>> {
         let SaveDeadlines { api, second_request, all } = self.deadlines;
         let first = self.send(&self.request, asking, api).await?;
@@ -264,27 +261,29 @@ impl Work<'_> {
         })
     }
 
-    /// Puts the summary into the outbox when it is its turn, from when on that is waited for until `deadline`. What has
-    /// `begun` and is not over then goes on, and is waited for the next time.
+    /// Enqueues the summary when it is its turn, and waits for that until `deadline`. A request that is `unfinished`
+    /// then goes on; the next call waits for the same request instead of sending a second one.
     async fn queue(
         &self,
         outbox: &Outbox,
         reason: Reason,
-        begun: &mut Option<Pending<()>>,
+        unfinished: &mut Option<Pending<()>>,
         deadline: fn(SaveDeadlines) -> Instant,
         turn: &Turn<'_>,
     ) -> Result<(), aws::Error> {
         if !turn.comes().await {
-            return Err(aws::Error::InvalidResponse { detail: "not asked, since it refused what came before" });
+            return Err(aws::Error::InvalidResponse {
+                detail: "not asked, because an earlier item of the batch failed",
+            });
         }
-        let mut sending = match begun.take() {
+        let mut sending = match unfinished.take() {
             Some(sending) => sending,
             None => outbox.enqueue(self.summary, reason, self.deadlines.all)?,
         };
         match sending.wait(deadline(self.deadlines)).await {
             Some(result) => result?,
             None => {
-                *begun = Some(sending);
+                *unfinished = Some(sending);
                 return Err(aws::Error::Timeout);
             }
         }
@@ -292,9 +291,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Leaves in the table that the words are safe, and tombstones for what the cache holds of the customer, of whom the API
-    /// may have named a `customer_ref`. It costs a save [`budget::TABLE`] at most, as much again if the
-    /// outbox has to deliver the tombstones, and never its outcome.
+    /// Writes to the table that the words are safe, and the tombstones that invalidate the customer's cached answers.
+    /// `customer_ref` is the reference in the API's answer. This takes at most [`budget::TABLE`], and as much again if
+    /// the tombstones have to be enqueued. A failure does not change the save's outcome.
     async fn note(&self, state: WordsState, customer_ref: Option<&CustomerRef>) {
         let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
         let words = async {
@@ -311,24 +310,24 @@ impl Work<'_> {
     async fn invalidate_cache(&self, customer_ref: Option<&CustomerRef>, deadline: Instant) {
         let Some(cache) = &self.services.cache else { return };
         let tombstones = Cache::tombstones(&self.summary.request, customer_ref, self.key().as_ref());
-        let Err(error) = cache.bury(&tombstones, deadline).await else { return };
+        let Err(error) = cache.write_tombstones(&tombstones, deadline).await else { return };
         let what = "the cache may hold what was known before this save";
         degraded(Degradation::CacheInvalidation, self.summary, self.services, &error, what);
         let Some(outbox) = &self.services.outbox else { return };
         let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
         if let Err(error) = outbox.enqueue_tombstones(&tombstones, Timestamp::now(), deadline).await {
-            let what = "the outbox does not deliver what invalidates the cache either";
+            let what = "the outbox did not take the tombstones that invalidate the cache";
             degraded(Degradation::CacheInvalidation, self.summary, self.services, &error, what);
         }
     }
 
-    /// The API's key: it may have come after the first look.
+    /// The API's key. It may have been read since the delivery began.
     fn key(&self) -> Option<ApiKey> {
         self.services.api.as_ref().and_then(|api| api.keys.known()).or_else(|| self.key.clone())
     }
 }
 
-/// Counts and logs what went wrong beside a summary.
+/// Counts and logs a degradation of a save.
 fn degraded(degradation: Degradation, summary: &Summary, services: &Services, error: &aws::Error, what: impl Display) {
     services.metrics.degraded(degradation, summary.contact_id.as_deref(), Some(error), what);
 }

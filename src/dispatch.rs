@@ -13,17 +13,17 @@ use crate::vocabulary::{Action, Degradation};
 pub enum Route<'a> {
     /// A flow event, for this handler.
     Flow(Action, Contact<'a>),
-    /// A batch, from there.
+    /// A batch from this source.
     Batch(Source, Vec<&'a RawValue>),
-    /// No event that we know: this handler's fallback, with `invalid_event`.
+    /// An unknown event: this handler's fallback, with `invalid_event`.
     Unknown(Action),
 }
 
-/// Sends an event where it belongs. A flow event: by what its block says, else by what the function is pinned to, else by
-/// what kind of contact it is. A batch: by where all of it comes from.
+/// Decides where an event goes. A flow event: the block's `action` decides, else the handler that the function is
+/// pinned to, else the `InitiationMethod`. A batch: the source of its records decides.
 pub fn route<'a>(payload: &'a str, pinned: Option<Action>, metrics: &Metrics) -> Route<'a> {
     if let Some(contact) = Contact::from_flow_event(payload) {
-        let action = asked_for(&contact, metrics).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
+        let action = requested_action(&contact, metrics).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
         return Route::Flow(action, contact);
     }
     let records = Object::parse(payload).map(|event| event.array("Records")).unwrap_or_default();
@@ -33,18 +33,18 @@ pub fn route<'a>(payload: &'a str, pinned: Option<Action>, metrics: &Metrics) ->
     }
 }
 
-/// The source that all records have.
+/// The source, if all records have the same one.
 fn source(records: &[&RawValue]) -> Option<Source> {
     let mut sources = records.iter().map(|record| Source::parse(&Object::parse(record.get())?.text("eventSource")?));
     let first = sources.next()??;
     sources.all(|source| source == Some(first)).then_some(first)
 }
 
-fn asked_for(contact: &Contact<'_>, metrics: &Metrics) -> Option<Action> {
+fn requested_action(contact: &Contact<'_>, metrics: &Metrics) -> Option<Action> {
     let word = contact.parameter("action")?;
     let action = Action::parse(word.trim());
     if action.is_none() {
-        // Not its value: a parameter can hold anything.
+        // The value is not logged: a parameter can hold anything.
         let what = "the parameter action is unknown and ignored";
         metrics.degraded(Degradation::Parameter, contact.contact_id().as_deref(), None, what);
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn row_2_the_pinned_handler_where_the_block_says_nothing_usable() {
+    fn row_2_the_pinned_handler_decides_if_the_block_names_no_known_action() {
         for action in ["null", "\"\"", "\"delete\"", "7", "{}"] {
             assert_eq!(
                 reached(&event(action, "INBOUND"), Some(Action::EndCall)),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn row_3_a_disconnect_flow_saves_and_row_4_everything_else_identifies() {
+    fn rows_3_and_4_a_disconnect_flow_saves_and_every_other_contact_is_identified() {
         assert_eq!(reached(&event("null", "DISCONNECT"), None), ("flow", Action::EndCall));
         for method in ["INBOUND", "TRANSFER", "API", "SOMETHING_NEW", ""] {
             assert_eq!(reached(&event("null", method), None), ("flow", Action::StartCall), "{method}");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn row_7_what_is_no_flow_event_gets_the_pinned_handlers_fallback() {
+    fn row_7_an_unknown_event_gets_the_pinned_handlers_fallback() {
         for payload in ["null", "[]", "{}", "", "\u{0}", r#"{"Records":[]}"#] {
             assert_eq!(reached(payload, None), ("unknown", Action::StartCall), "{payload:?}");
             assert_eq!(reached(payload, Some(Action::EndCall)), ("unknown", Action::EndCall), "{payload:?}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_goes_by_where_all_of_its_records_come_from() {
+    fn rows_5_and_6_a_batch_goes_to_the_handler_of_its_source() {
         let batch = |sources: &[&str]| {
             let records: Vec<_> = sources.iter().map(|source| format!(r#"{{"eventSource":"{source}"}}"#)).collect();
             format!(r#"{{"Records":[{}]}}"#, records.join(","))

@@ -1,4 +1,4 @@
-//! HTTPS as both edges speak it: to the Sticky Calls API and to AWS.
+//! HTTPS for both edges: to the Sticky Calls API and to AWS.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ pub struct Https {
 }
 
 impl Https {
-    /// Sets up TLS by rustls on ring, with Mozilla's roots built in: no file is read and no platform code is asked.
+    /// Sets up TLS with rustls and ring. Mozilla's root certificates are built in, so no file has to be read.
     ///
     /// # Errors
     ///
-    /// Where rustls refuses what it is given, which does not change from one start to the next.
+    /// Fails if rustls refuses its settings. They are the same at every start.
     pub fn new() -> Result<Self, rustls::Error> {
         let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -26,8 +26,8 @@ impl Https {
         Ok(Self { tls })
     }
 
-    /// The beginning of a client: no redirects and no proxy, so that key and credentials go to the configured host
-    /// alone; no retries of its own, so that whoever asks decides. Clients share TLS, sessions to resume included.
+    /// A builder of an HTTP client. It follows no redirects and uses no proxy, so that key and credentials go to the
+    /// configured host alone. It does not retry: its user decides that. All clients share TLS and its sessions.
     pub fn client(&self) -> reqwest::ClientBuilder {
         reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.clone())

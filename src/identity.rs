@@ -1,4 +1,4 @@
-//! By what a caller may be recognised: Connect's values as the API's identity hints.
+//! Who the caller is: turns Connect's values into the API's identity hints.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use crate::sticky_calls::{CustomerRef, IdentityHints, is_placeholder, takes_call
 use crate::telemetry::Metrics;
 use crate::vocabulary::Degradation;
 
-/// The API's `call_id` for this contact: the best that the API takes, or `None` if there is none.
+/// The API's `call_id` for this contact: the first of its ids that is short enough. `None` if there is none.
 pub fn call_id(contact: &Contact<'_>) -> Option<String> {
     contact.call_ids().find(|id| takes_call_id(id))
 }
 
-/// When the call started, as an earlier block stored it: the value `call_start`. `None` if an attribute `call_id` names
-/// another call than this one: then both were copied.
+/// When the call started: the value `call_start`, which an earlier block stored. `None` if the attribute `call_id`
+/// names another call: then both attributes were copied from another contact.
 pub fn call_start(contact: &Contact<'_>) -> Option<String> {
     let is_copied = contact.attribute("call_id").is_some_and(|id| Some(id) != call_id(contact));
     contact.value("call_start").filter(|_| !is_copied)
@@ -31,8 +31,7 @@ pub fn is_internal(contact: &Contact<'_>, config: &Config) -> bool {
     contact.customer_address().is_some_and(|address| config.internal_numbers.contain(&address))
 }
 
-/// Who called: the caller's number, unless it was withheld or is one of ours, and the ids of this one customer. Empty if
-/// there is neither.
+/// The caller's number, unless it is withheld or internal, and the customer's external ids. Both may be missing.
 pub fn hints(contact: &Contact<'_>, config: &Config) -> IdentityHints {
     let number = contact.customer_number().filter(|_| !is_internal(contact, config));
     IdentityHints {
@@ -42,8 +41,8 @@ pub fn hints(contact: &Contact<'_>, config: &Config) -> IdentityHints {
     }
 }
 
-/// The ids by which this one customer is known elsewhere: every value named in `STICKY_CALLS_EXTERNAL_IDS`. Where they are
-/// named and not given, the contact's own customer id fills `customer_id`, and the address of an e-mail contact `email`.
+/// The customer's external ids: every value named in `STICKY_CALLS_EXTERNAL_IDS`. If `customer_id` is named but not
+/// given, the contact's own customer id is used; for `email`, the address of an e-mail contact.
 fn external_ids(contact: &Contact<'_>, config: &Config) -> BTreeMap<String, String> {
     let given = |name: &String| {
         let own = || match name.as_str() {
@@ -63,8 +62,8 @@ fn external_ids(contact: &Contact<'_>, config: &Config) -> BTreeMap<String, Stri
     config.external_ids.iter().filter_map(given).collect()
 }
 
-/// Whether the customer wants to be forgotten: then nobody is asked about them, and nothing is saved. A text that is no
-/// answer to that counts as a yes, since a no would be the worse mistake.
+/// Whether the customer has opted out: then they are not looked up, and nothing is saved. A text that is neither yes
+/// nor no counts as an opt-out, because saving against a customer's will would be the worse mistake.
 pub fn has_opted_out(contact: &Contact<'_>) -> bool {
     opt_out(contact) != OptOut::No
 }
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_of_the_call_that_was_copied_with_another_calls_id_is_none() {
+    fn a_call_start_that_was_copied_with_another_calls_id_is_ignored() {
         let event = |attributes: &str| {
             format!(r#"{{"Details":{{"ContactData":{{"ContactId":"c","Attributes":{{{attributes}}}}}}}}}"#)
         };
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_id_over_the_limit_of_the_api_counts_as_absent() {
+    fn a_call_id_that_is_too_long_for_the_api_counts_as_absent() {
         let id = |length| {
             let event = format!(r#"{{"Details":{{"ContactData":{{"ContactId":"{}"}}}}}}"#, "é".repeat(length));
             call_id(&Contact::from_flow_event(&event).unwrap()).map(|id| id.chars().count())
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_makes_way_for_an_id() {
+    fn an_id_is_used_instead_of_a_placeholder() {
         let contact = r#""Attributes":{"customer_id":"C-2"},"CustomerId":"C-3""#;
         assert_eq!(hints_of(contact, r#""customer_id":"null""#).external_ids, ids(&[("customer_id", "C-2")]));
         let contact = r#""Attributes":{"customer_id":"unknown"},"CustomerId":"C-3""#;
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_email_is_the_same_however_it_was_written() {
+    fn an_email_address_is_the_same_in_upper_and_lower_case() {
         let given = hints_of("", r#""email":" Jane.Doe@Example.COM ""#).external_ids;
         assert_eq!(given, ids(&[("email", "jane.doe@example.com")]));
         let contact = r#""CustomerEndpoint":{"Type":"EMAIL_ADDRESS","Address":"Jane.Doe@example.com"}"#;
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_ours_or_a_withheld_one_is_no_hint() {
+    fn an_internal_or_withheld_number_is_not_a_hint() {
         let from = |address: &str| event(&format!(r#""CustomerEndpoint":{{"Address":"{address}"}}"#), "");
         let ani = |address: &str| {
             let event = from(address);
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opt_out_is_a_yes_unless_it_is_a_no() {
+    fn an_opt_out_is_yes_no_or_unclear() {
         let said = |value: &str| {
             let event = event("", &format!(r#""sticky_calls_opt_out":{value}"#));
             opt_out(&Contact::from_flow_event(&event).unwrap())

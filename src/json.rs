@@ -1,8 +1,8 @@
 //! Lenient reading of JSON that others wrote: events from Connect, answers from the API.
 //!
-//! Either side may leave a value out, send `null`, or send another type than documented, and one odd value must not
-//! cost the others. So nothing is deserialised whole: an [`Object`] keeps its values as raw text and looks at one only
-//! when it is asked for. Raw text is skipped without recursion, which makes any depth of nesting safe, and numbers keep
+//! Either side may leave a value out, send `null`, or send another type than documented. One odd value must not make
+//! the others unreadable. So nothing is deserialised whole: an [`Object`] keeps its values as raw text, and reads a
+//! value only when it is needed. Raw text is skipped without recursion, so any depth of nesting is safe. Numbers keep
 //! all their digits.
 
 use std::borrow::Cow;
@@ -12,8 +12,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
-/// The text of what somebody sent as JSON, with as little lost as must be: without a byte order mark, bytes that are no
-/// UTF-8 as U+FFFD, and, if it can't be read otherwise, control characters as spaces.
+/// Repairs the text of JSON that somebody sent: removes a byte order mark, replaces bytes that are not UTF-8 with
+/// U+FFFD, and, if the text can't be read otherwise, replaces control characters with spaces.
 pub fn repaired(bytes: Vec<u8>) -> String {
     let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
@@ -21,17 +21,17 @@ pub fn repaired(bytes: Vec<u8>) -> String {
     if is_broken { text.replace(is_control, " ") } else { text }
 }
 
-/// A character that JSON's strings may hold only escaped.
+/// Whether a character must be escaped in a JSON string.
 fn is_control(character: char) -> bool {
     character < ' '
 }
 
-/// A JSON object. Where a key is repeated the last value holds, as in JavaScript.
+/// A JSON object. If a key is repeated, the last value counts, as in JavaScript.
 #[derive(Clone, Debug, Default)]
 pub struct Object<'a>(BTreeMap<Text<'a>, &'a RawValue>);
 
 impl<'a> Object<'a> {
-    /// Reads one JSON object, or `None` where `json` is anything else.
+    /// Reads one JSON object. Returns `None` if `json` is anything else.
     pub fn parse(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok().map(Self)
     }
@@ -41,19 +41,19 @@ impl<'a> Object<'a> {
         Self::parse(self.raw(key)?)
     }
 
-    /// The objects in the array at `key`; what is no object in it is passed over.
+    /// The objects in the array at `key`. Its other elements are skipped.
     pub fn objects(&self, key: &str) -> Vec<Self> {
         self.array(key).iter().filter_map(|element| Self::parse(element.get())).collect()
     }
 
-    /// The elements of the array at `key`, unread; none where there is no array.
+    /// The elements of the array at `key`, unread. Empty if there is no array.
     pub fn array(&self, key: &str) -> Vec<&'a RawValue> {
         self.raw(key).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
-    /// The string at `key`. Half a surrogate pair in it becomes U+FFFD: a summary cut inside an emoji is still a summary.
+    /// The string at `key`. Half a surrogate pair in it becomes U+FFFD: a summary that was cut inside an emoji is kept.
     pub fn text(&self, key: &str) -> Option<String> {
-        // What is no string is not left to the parser, whose error would cost more than the reading of one.
+        // Checked here because the parser's error costs more time than reading a string.
         let json = self.raw(key).filter(|json| json.starts_with('"'))?;
         serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0.into_owned())
     }
@@ -89,8 +89,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A JSON string that may hold half a surrogate pair, which `String` would refuse. One without escapes, as nearly every
-/// key is, is not copied.
+/// A JSON string that may hold half a surrogate pair, which `String` would refuse. A string without escapes is not
+/// copied; nearly every key is one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Text<'a>(Cow<'a, str>);
 
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
             }
         }
 
-        // Asked for bytes, serde_json hands half a surrogate pair over as it is instead of refusing it.
+        // For bytes, serde_json passes half a surrogate pair on as it is. For a string it would refuse it.
         deserializer.deserialize_bytes(Bytes)
     }
 }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_of_the_wrong_type_counts_as_absent_and_costs_no_other() {
+    fn a_value_of_the_wrong_type_counts_as_absent_and_the_others_are_read() {
         let object = Object::parse(r#"{"a":[1],"b":"text","c":null,"d":{"e":"in"},"f":0.5,"g":true}"#).unwrap();
         assert_eq!(object.text("a"), None);
         assert_eq!(object.text("b").as_deref(), Some("text"));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_object_is_an_object() {
+    fn anything_but_one_json_object_is_refused() {
         for json in ["null", "[]", "1", "\"{}\"", "", "{", "{} {}", "{\"a\":}"] {
             assert!(Object::parse(json).is_none(), "{json}");
         }
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn half_an_emoji_costs_one_character_and_not_the_text() {
+    fn half_an_emoji_is_replaced_and_the_rest_of_the_text_is_read() {
         let object = Object::parse(r#"{"note\ud83d":"sad \ud83d","ok":"\ud83d\ude00"}"#).unwrap();
         assert!(object.text("note\u{fffd}\u{fffd}\u{fffd}").unwrap().starts_with("sad \u{fffd}"));
         assert_eq!(object.text("ok").as_deref(), Some("\u{1f600}"));
     }
 
     #[test]
-    fn a_mark_before_or_a_broken_byte_inside_json_costs_no_more_than_it_must() {
+    fn a_byte_order_mark_is_removed_and_a_broken_byte_is_replaced() {
         let read = |bytes: &[u8]| {
             let text = repaired(bytes.to_vec());
             let object = Object::parse(&text)?;
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_repeated_key_the_last_value_holds() {
+    fn the_last_value_of_a_repeated_key_counts() {
         assert_eq!(Object::parse(r#"{"a":"1","a":"2"}"#).unwrap().text("a").as_deref(), Some("2"));
     }
 

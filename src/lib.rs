@@ -4,26 +4,26 @@
 //! API who is calling and hands the contact flow flat `$.External` attributes; when it ends, *save* tells the API what
 //! happened, so that the next call starts from it. Whatever goes wrong, the flow gets a valid answer in time.
 //!
-//! An invocation walks through the modules in this order, and none of them reaches back:
+//! An invocation passes through the modules in this order. No module imports one from above:
 //!
 //! - [`runtime`]: process start; the Lambda Runtime API on one side, [`app`] on the other
-//! - [`app`]: one invocation: the budget, what catches a panic, the lines of log and metrics
+//! - [`app`]: one invocation: the budget, panics, one log line, one line of metrics
 //! - [`dispatch`]: which handler an event reaches
 //! - [`handlers`]: start and end of a call for a flow; contact records and redelivery in batches
-//! - [`lookup`]: the way of a question: cache, then API
-//! - [`delivery`]: the way of a summary: API, else outbox; in a stream's batch when it is its [`turn`]
-//! - [`services`]: what they ask: the API with its key and circuit breaker, the cache, the ledger, the outbox
+//! - [`lookup`]: asks who is calling: the cache, then the API
+//! - [`delivery`]: delivers a summary: to the API, else to the outbox; a stream's records in their [`turn`]
+//! - [`services`]: what both use: the API with its key and circuit breaker, the cache, the ledger, the outbox
 //! - [`identity`], [`summary`]: who the caller is; what a call leaves
 //! - [`telemetry`]: log lines, metrics, and the report that they are made of
 //! - [`config`]: the environment variables
 //!
-//! Three worlds are at the edges, and none of them knows another, nor anything above:
+//! Three modules are the edges. None of them imports another, nor anything above:
 //!
 //! - [`connect`]: Amazon Connect: the contact in an event or a record, the attributes in an answer
 //! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection, the network's thread
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager
 //!
-//! All lean on: [`vocabulary`] (every public word), [`budget`] (every share of time), [`https`] (TLS and what else HTTP
+//! All use: [`vocabulary`] (every public word), [`budget`] (every share of time), [`https`] (TLS and what else HTTP
 //! clients share), [`json`] (lenient reading), [`card_numbers`] (masking), [`hash`].
 
 pub mod app;

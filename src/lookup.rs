@@ -1,4 +1,4 @@
-//! The way of a question: to the cache, and if that has no answer to the API.
+//! A lookup: asks the cache, and if it has no answer the API.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::sticky_calls::{ApiKey, Attempts, Call, Error, StartAnswer, StartReque
 use crate::telemetry::Metrics;
 use crate::vocabulary::{Degradation, LookupSource, Reason};
 
-/// What came of a question.
+/// The result of a lookup.
 #[derive(Debug)]
 pub struct Lookup {
     /// The answer and where it comes from, or why there is none.
@@ -58,7 +58,7 @@ pub async fn lookup(request: &StartRequest, services: &Services, deadline: Insta
     Lookup { result, attempts: Some(attempts) }
 }
 
-/// The cache, and what one caller may still spend on it: [`budget::TABLE`] for finding and keeping together.
+/// The cache, and the time that one caller may still spend on it: [`budget::TABLE`] for finding and storing together.
 struct CacheShare<'a> {
     cache: Option<&'a Cache>,
     metrics: &'a Metrics,
@@ -70,7 +70,7 @@ impl<'a> CacheShare<'a> {
         Self { cache: services.cache.as_ref(), metrics: &services.metrics, left: budget::TABLE }
     }
 
-    /// The cached answer to this question. If the cache does not answer there is none.
+    /// The cached answer to this request. `None` if there is none, or if the table does not answer.
     async fn find(&mut self, request: &StartRequest, key: &ApiKey, deadline: Instant) -> Option<StartAnswer> {
         let cache = self.cache?;
         let began = Instant::now();
@@ -82,7 +82,7 @@ impl<'a> CacheShare<'a> {
         })
     }
 
-    /// Keeps an answer of the API's, if there is time left for it.
+    /// Stores an answer of the API, if any of the cache's time is left.
     async fn keep(&self, request: &StartRequest, started: &Started, key: &ApiKey, asked: Timestamp, deadline: Instant) {
         let Some(cache) = self.cache.filter(|_| !self.left.is_zero()) else { return };
         let deadline = deadline.min(Instant::now() + self.left);

@@ -1,4 +1,4 @@
-//! What a call leaves for the next one, and the words by which a save and the next start agree on it.
+//! What a call leaves for the next one, and the names of the variables that hold it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,8 @@ use crate::card_numbers;
 use crate::hash::sha256;
 use crate::sticky_calls::{EndRequest, IdentityHints, IntentStatus, takes_call_id};
 
-/// What the integration guide's own functions save where nobody wrote anything. It is never sent; read back, it is nothing.
+/// The text that the integration guide's functions save if nobody wrote anything. It is never sent; if the API returns
+/// it, it counts as empty.
 pub const FILLER: &str = "Customer called for support";
 
 /// The value that holds the summary, and the source of a last issue taken from it.
@@ -21,35 +22,35 @@ pub const INTENT_STATUS: &str = "intent_status";
 
 /// The variables that only the newest call's words may set.
 pub const LAST_ISSUE: &str = "last_issue";
-/// Who wrote the last issue; it is there if somebody did.
+/// Where the last issue comes from. It is set only if somebody wrote something.
 pub const LAST_ISSUE_SOURCE: &str = "last_issue_source";
 /// The agent's notes.
 pub const RESOLUTION: &str = "resolution";
 /// When the call was.
 pub const CALL_DATE: &str = "call_date";
 
-/// What words of an older call are saved as, once a newer one has said something.
+/// The variables for an older call's words, if a newer call has left words too.
 const EARLIER_ISSUE: &str = "earlier_issue";
 const EARLIER_ISSUE_DATE: &str = "earlier_issue_date";
 
-/// What the API shall be told of a call.
+/// What the API is told about the end of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// The contact's id, for the log.
     pub contact_id: Option<String>,
-    /// What the API is told, as the end of the call.
+    /// The request for the end of the call.
     pub request: EndRequest,
-    /// By what the customer may be recognised beside a `customer_ref`.
+    /// What identifies the customer beside a `customer_ref`.
     pub hints: IdentityHints,
-    /// The id of the words in it: a summary, notes, or a status that somebody decided.
+    /// The id of its words: a summary, notes, or a status that somebody chose. `None` without words.
     pub words: Option<WordsId>,
-    /// When the call started: of two calls' words, those of the newer one are the last issue.
+    /// When the call started: the last issue is from the call that started last.
     pub started: Timestamp,
-    /// When this came, to the millisecond: of one call's words, the later ones are.
+    /// When this came, to the millisecond: within one call, the last issue is from the words that came last.
     pub came: Timestamp,
 }
 
-/// What is known of the newest call in which somebody wrote something.
+/// The newest call of a customer in which somebody wrote something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Newest {
     /// Its `call_id`.
@@ -70,14 +71,14 @@ impl Summary {
         self.request.variables.contains_key(LAST_ISSUE_SOURCE)
     }
 
-    /// The call's id and the words' id: what a flow stores as the mark of words that are safe, and the `call_id` of the
-    /// standalone end that carries them. `None` without words.
+    /// The call's id and the words' id. A flow stores it as the mark of words that are safe, and it is the `call_id` of
+    /// their standalone end. `None` without words.
     pub fn saved_words(&self) -> Option<String> {
         Some(self.words.as_ref()?.with_call_id(&self.request.call_id))
     }
 
-    /// The same summary as a standalone end, which the API's documentation has for saves from a back end and which it takes
-    /// beside the call's own end. `None` without words: then there is nothing that the call's own end did not say.
+    /// The same summary as a standalone end. The API's documentation has it for saves from a back end, and the API
+    /// takes it in addition to the call's own end. `None` without words: then it would add nothing.
     pub fn standalone(&self, request: &EndRequest) -> Option<EndRequest> {
         let words = self.words.as_ref()?;
         let long = words.with_call_id(&request.call_id);
@@ -89,7 +90,7 @@ impl Summary {
         Some(EndRequest { call_id, customer_ref: None, identity_hints: Some(hints), ..request.clone() })
     }
 
-    /// What is to be known of its call, if it turns out to be the newest one.
+    /// Its call, as the newest one.
     pub fn as_newest(&self) -> Newest {
         Newest {
             call_id: self.request.call_id.clone(),
@@ -100,7 +101,7 @@ impl Summary {
         }
     }
 
-    /// Whether `newest` comes after this: another call that started later, or later words of the same one.
+    /// Whether `newest` is newer: another call that started later, or later words of the same call.
     pub fn is_older_than(&self, newest: &Newest) -> bool {
         match newest.call_id == self.request.call_id {
             true => newest.came_ms > self.came.as_millisecond(),
@@ -108,15 +109,15 @@ impl Summary {
         }
     }
 
-    /// Whether it says nothing that another call, which is `newer`, has not said about the same intent.
-    pub fn says_nothing_beside(&self, newer: &Newest) -> bool {
+    /// Whether it adds nothing to a `newer` call: it has no words, and the intents are the same.
+    pub fn adds_nothing_to(&self, newer: &Newest) -> bool {
         let is_another_call = newer.call_id != self.request.call_id;
         self.words.is_none() && is_another_call && newer.intent == self.request.intent
     }
 
-    /// What the API is told if something newer is known: the text as the earlier issue, and nothing that would replace what
-    /// the newer one left.
-    pub fn beside(&self, newest: &Newest) -> EndRequest {
+    /// The request if a newer call has left words: the text becomes the earlier issue, and nothing replaces what the
+    /// newer call left.
+    pub fn as_earlier_issue(&self, newest: &Newest) -> EndRequest {
         let mut request = self.request.clone();
         let [last_issue, source, resolution, call_date] =
             [LAST_ISSUE, LAST_ISSUE_SOURCE, RESOLUTION, CALL_DATE].map(|name| request.variables.remove(name));
@@ -133,12 +134,12 @@ impl Summary {
     }
 }
 
-/// Identifies what somebody wrote or decided: the same words have the same id wherever they are read.
+/// Identifies what somebody wrote or chose: the same words always have the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WordsId(String);
 
 impl WordsId {
-    /// The id of these words: summary and notes with card numbers replaced, and the status as it was given.
+    /// The id of these words: summary and notes with card numbers masked, and the status as it was given.
     pub fn new(summary: Option<&str>, notes: Option<&str>, status: Option<&str>) -> Self {
         let status = status.map(card_numbers::mask);
         let mut all = String::new();
@@ -156,22 +157,23 @@ impl WordsId {
     }
 }
 
-/// The mark on a contact that says which words are safe: `sticky_calls_saved`.
+/// The contact attribute `sticky_calls_saved`: it names the words that are safe.
 pub struct Mark<'a> {
     call_id: &'a str,
     words: &'a str,
 }
 
 impl<'a> Mark<'a> {
-    /// Reads the mark, or `None` if the text is something else.
+    /// Reads a mark. Returns `None` if the text is something else.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (call_id, words) = text.trim().rsplit_once('.')?;
         Some(Self { call_id, words })
     }
 
-    /// Whether it is about these words of this call. Attributes are copied to related contacts, the mark with the words in
-    /// them; words that a block was `given` were not.
-    pub fn stops(&self, words: &WordsId, call_id: &str, given: bool) -> bool {
+    /// Whether these words of this call are safe already. Connect copies attributes to related contacts, the mark
+    /// together with the words. So words from attributes may have another call's mark. Words that a block was `given`
+    /// may not.
+    pub fn covers(&self, words: &WordsId, call_id: &str, given: bool) -> bool {
         self.words == words.0 && (!given || self.call_id == call_id)
     }
 }
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_words_have_the_same_id_and_other_words_another() {
+    fn the_same_words_have_the_same_id_and_other_words_have_another_one() {
         let id = WordsId::new;
         let one = id(Some("Refund"), None, Some("open"));
         assert_eq!(one, id(Some(" Refund\n"), Some(" "), Some("open")));
@@ -227,18 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_stops_its_own_words_and_given_ones_only_in_its_own_call() {
+    fn a_mark_covers_the_words_that_it_names_but_given_ones_only_in_its_own_call() {
         let words = WordsId::new(Some("Refund"), None, None);
         let mark = format!("call.1.{}", words.0);
         let mark = Mark::parse(&mark).unwrap();
-        assert!(mark.stops(&words, "call.1", true) && mark.stops(&words, "call.2", false));
-        assert!(!mark.stops(&words, "call.2", true), "the same words may be meant for another call");
-        assert!(!mark.stops(&WordsId::new(Some("Other"), None, None), "call.1", false));
+        assert!(mark.covers(&words, "call.1", true) && mark.covers(&words, "call.2", false));
+        assert!(!mark.covers(&words, "call.2", true), "the same words may be meant for another call");
+        assert!(!mark.covers(&WordsId::new(Some("Other"), None, None), "call.1", false));
         assert!(Mark::parse("true").is_none());
     }
 
     #[test]
-    fn words_of_their_own_carry_everybody_who_the_customer_is() {
+    fn a_standalone_end_has_every_hint_about_the_customer() {
         let words = WordsId::new(Some("Refund"), None, None);
         let summary = summary(&[], Some(words.clone()));
         let standalone = summary.standalone(&summary.request).unwrap();
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn another_call_is_newer_by_its_start_and_the_same_one_by_when_its_words_came() {
+    fn calls_are_ordered_by_their_start_and_words_of_one_call_by_their_arrival() {
         let summary = summary(&[], None);
         assert!(summary.is_older_than(&newest("newer", "2026-02-07T10:00:01Z", "2026-02-07T10:05:00Z")));
         assert!(!summary.is_older_than(&newest("newer", "2026-02-07T10:00:00Z", "2026-02-08T10:00:00Z")));
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_newer_call_words_are_the_earlier_issue_and_none_is_left_out() {
+    fn if_a_newer_call_has_words_all_older_words_become_the_earlier_issue() {
         let newer = newest("newer", "2026-02-07T10:30:00Z", "2026-02-07T10:40:00Z");
         let by_both = [
             (LAST_ISSUE, "Refund"),
@@ -267,16 +269,16 @@ mod tests {
             (CALL_DATE, "2026-02-07"),
             ("tier", "gold"),
         ];
-        let request = summary(&by_both, None).beside(&newer);
+        let request = summary(&by_both, None).as_earlier_issue(&newer);
         let expected =
             [(EARLIER_ISSUE, "Refund / Asked billing"), (EARLIER_ISSUE_DATE, "2026-02-07"), ("tier", "gold")];
         assert_eq!(request.variables, BTreeMap::from(expected.map(|(name, text)| (name.to_owned(), text.to_owned()))));
         assert_eq!(request.intent_status, IntentStatus::Open, "the newer call decides about their common intent");
 
         let by_notes = [(LAST_ISSUE, "Notes"), (LAST_ISSUE_SOURCE, AGENT_NOTES), (RESOLUTION, "Notes")];
-        assert_eq!(summary(&by_notes, None).beside(&newer).variables[EARLIER_ISSUE], "Notes");
+        assert_eq!(summary(&by_notes, None).as_earlier_issue(&newer).variables[EARLIER_ISSUE], "Notes");
         let other_intent = Newest { intent: "sales".to_owned(), ..newer };
-        let silent = summary(&[(CALL_DATE, "2026-02-07")], None).beside(&other_intent);
+        let silent = summary(&[(CALL_DATE, "2026-02-07")], None).as_earlier_issue(&other_intent);
         assert_eq!((silent.variables.len(), silent.intent_status), (0, IntentStatus::Resolved));
     }
 }

@@ -1,15 +1,15 @@
-//! When an item of a stream's batch may be sent to the outbox: in the order of the stream, and not after another one was
-//! refused. So no item is enqueued that Lambda will hand over again.
+//! When an item of a stream's batch may be enqueued: in the order of the stream, and not after another item has failed.
+//! Lambda retries everything from the first failed item on, so an item behind it would be enqueued twice.
 
 use std::cell::Cell;
 
 use tokio::sync::watch;
 
-/// The items of a stream's batch, as they follow one another.
+/// The items of a stream's batch, in their order.
 pub struct Line {
-    /// How many of the first ones are through.
+    /// How many items from the first on are done.
     served: watch::Sender<usize>,
-    /// Whether one has failed.
+    /// Whether an item has failed.
     has_stopped: Cell<bool>,
 }
 
@@ -30,19 +30,19 @@ impl Line {
         self.has_stopped.get()
     }
 
-    /// An item has failed: the turn of those behind it does not come.
+    /// Notes that an item has failed. The turn of the items behind it never comes.
     pub fn stop(&self) {
         self.has_stopped.set(true);
     }
 
-    /// Waits until all items before this one are through.
+    /// Waits until all items before this one are done.
     pub async fn wait_for(&self, number: usize) {
-        // The other end is in this very value.
+        // It can't fail: `self` holds the sender.
         let _ = self.served.subscribe().wait_for(|served| *served >= number).await;
     }
 
-    /// The item with this number is through.
-    pub fn is_through(&self, number: usize) {
+    /// Notes that the item with this number is done.
+    pub fn set_done(&self, number: usize) {
         self.served.send_modify(|served| *served = (*served).max(number + 1));
     }
 }
@@ -53,12 +53,12 @@ pub struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// The turn of an item that stands in no line: it is always its turn.
+    /// The turn of an item that waits for no other.
     pub fn at_once() -> Self {
         Self { line: None }
     }
 
-    /// Waits for the turn; `false` if it does not come, since an item before this one has failed.
+    /// Waits for the turn. Returns `false` if it never comes, because an earlier item has failed.
     pub async fn comes(&self) -> bool {
         let Some((line, number)) = self.line else { return true };
         line.wait_for(number).await;

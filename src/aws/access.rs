@@ -1,4 +1,4 @@
-//! What every AWS client needs, and how it is set up.
+//! What all AWS clients share, and how it is set up.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use super::{Queue, Secret, Table};
 use crate::budget;
 use crate::https::Https;
 
-/// How often a request is attempted in all.
+/// How often a request is sent, the first time included.
 const ATTEMPTS: u32 = 3;
 
-/// How long an unused connection is worth keeping: Lambda freezes the function between calls, so nobody notices when the
-/// other side closes it.
+/// How long an unused connection is kept. Lambda freezes the function between calls, so nobody notices when the other
+/// side closes it.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 
 /// Where AWS is and who asks, as [Lambda sets
@@ -32,7 +32,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Sets up what the clients share, the HTTP clients among it. Nothing is sent yet.
+    /// Sets up what the clients share. Nothing is sent yet.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl Access {
         let client = || https.client().connect_timeout(budget::CONNECT).read_timeout(budget::AWS_ABANDONED_AFTER);
         let pooled = client().pool_idle_timeout(MAX_IDLE).build()?;
         let http = http_client(pooled, client().pool_max_idle_per_host(0).build()?);
-        // A connection that brought a 500 may be used again: the clients close none on demand.
+        // A connection may be used again after a 500: the HTTP clients can't close one on demand.
         let retry = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS)
             .with_initial_backoff(budget::AWS_FIRST_PAUSE)

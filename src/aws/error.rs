@@ -5,22 +5,22 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::vocabulary::Reason;
 
-/// What the codes have in common by which a service says that it is asked too often.
+/// Parts of the error codes that mean throttling.
 const THROTTLED: [&str; 4] = ["Throttl", "TooManyRequests", "LimitExceeded", "SlowDown"];
 
-/// Why AWS did not do what it was asked. It never holds what was sent or received.
+/// Why a request to AWS failed. It never holds what was sent or received.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No answer before the deadline.
     #[error("no answer in time")]
     Timeout,
-    /// No connection, or one that broke.
+    /// The connection failed or broke.
     #[error("{detail}")]
     Network {
         /// What the network said.
         detail: String,
     },
-    /// The service said that it can't answer now: it throttles, or fails itself.
+    /// The service can't answer now: it throttles, or it has an error of its own.
     #[error("{code}")]
     Unavailable {
         /// Its error code: `ThrottlingException`, `InternalServerError`, …
@@ -32,7 +32,7 @@ pub enum Error {
         /// Its error code: `AccessDeniedException`, `QueueDoesNotExist`, …
         code: String,
     },
-    /// An answer that can't be read, or that leaves out what was asked for.
+    /// The answer can't be read, or lacks what was asked for.
     #[error("{detail}")]
     InvalidResponse {
         /// What is wrong with it.

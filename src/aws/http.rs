@@ -1,7 +1,7 @@
 //! The SDK's requests, sent by reqwest like the API's.
 //!
-//! The SDK's own HTTP client reads the system's root certificates at each start, file by file, and parses them again for
-//! each service: more work than all the rest of a start, the first answer included.
+//! The SDK's own HTTP client reads the system's root certificates at each start, file by file, and parses them again
+//! for each service. That takes longer than the rest of a start and the first answer together.
 
 use aws_sdk_sqs::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
@@ -11,13 +11,14 @@ use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Client, Request};
 
-/// Where the SDK says which of its tries a request is: `attempt=1; max=3`.
-const TRY: &str = "amz-sdk-request";
+/// The header in which the SDK numbers its attempts: `attempt=1; max=3`.
+const ATTEMPT: &str = "amz-sdk-request";
 
-/// What sends the requests of every service. The time-outs are the clients' own; the SDK's are not looked at.
+/// The HTTP client for the requests of every service. It has the time-outs of `pooled` and `unpooled`, not the SDK's.
 ///
-/// A try after the first goes by `unpooled`, on a connection of its own: what failed may be a connection that died while
-/// the function was frozen, and then so are all that were kept, which may be more than there are tries.
+/// The first attempt uses `pooled`. Every further attempt uses `unpooled`, which opens a new connection: the first one
+/// may have failed because its connection died while the function was frozen. Then all pooled connections are dead, and
+/// there may be more of them than attempts.
 pub(super) fn http_client(pooled: Client, unpooled: Client) -> SharedHttpClient {
     let connector = SharedHttpConnector::new(Connector { pooled, unpooled });
     http_client_fn(move |_, _| connector.clone())
@@ -31,7 +32,7 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_first = request.headers().get(TRY).is_none_or(|text| text.contains("attempt=1;"));
+        let is_first = request.headers().get(ATTEMPT).is_none_or(|text| text.contains("attempt=1;"));
         let client = if is_first { self.pooled.clone() } else { self.unpooled.clone() };
         HttpConnectorFuture::new(async move { send(&client, request).await })
     }
@@ -49,7 +50,7 @@ async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, Con
     Ok(answer)
 }
 
-/// The failure in the SDK's terms, by which it decides: a time-out and a broken connection are worth another try.
+/// The failure in the SDK's terms. The SDK retries time-outs and broken connections.
 fn failure(error: reqwest::Error) -> ConnectorError {
     let kind = if error.is_timeout() {
         ConnectorError::timeout
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
     use crate::https::Https;
 
-    /// What becomes of a request to this URL with 100 ms to connect, and as many to wait for an answer.
+    /// How a request to this URL fails, with 100 ms to connect and 300 ms to wait for an answer.
     async fn failure_at(url: &str) -> ConnectorError {
         let wait = Duration::from_millis(100);
         let client = Https::new().unwrap().client().connect_timeout(wait).read_timeout(3 * wait).build().unwrap();
@@ -82,8 +83,8 @@ mod tests {
         send(&client, request).await.unwrap_err()
     }
 
-    /// The same where the other side takes the request and then does this with the connection.
-    async fn failure_where<F: Future<Output = ()>>(then: impl FnOnce(TcpStream) -> F) -> ConnectorError {
+    /// The same if the other side reads the request and then does this with the connection.
+    async fn failure_if<F: Future<Output = ()>>(then: impl FnOnce(TcpStream) -> F) -> ConnectorError {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serve = async {
@@ -99,22 +100,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_is_refused_or_breaks_is_worth_another_try() {
+    async fn a_refused_or_broken_connection_is_retried() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let nobody = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
         assert!(failure_at(&nobody).await.is_io());
-        let reset = failure_where(async |stream| stream.set_zero_linger().unwrap()).await;
+        let reset = failure_if(async |stream| stream.set_zero_linger().unwrap()).await;
         assert!(reset.is_io(), "{reset:?}");
-        let closed = failure_where(async |stream| drop(stream)).await;
+        let closed = failure_if(async |stream| drop(stream)).await;
         assert!(closed.is_io(), "{closed:?}");
-        let cut = failure_where(async |mut stream| stream.write_all(b"HTTP/1.1 200 O").await.unwrap()).await;
+        let cut = failure_if(async |mut stream| stream.write_all(b"HTTP/1.1 200 O").await.unwrap()).await;
         assert!(cut.is_io(), "{cut:?}");
     }
 
     #[tokio::test]
     async fn a_service_that_does_not_answer_is_a_time_out() {
-        let hung = failure_where(async |stream| {
+        let hung = failure_if(async |stream| {
             std::future::pending::<()>().await;
             drop(stream);
         })
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_can_not_be_sent_is_not_tried_again() {
+    async fn a_request_that_cannot_be_built_is_not_retried() {
         let failure = failure_at("/no/host").await;
         assert!(failure.is_user(), "{failure:?}");
     }

@@ -1,7 +1,7 @@
-//! AWS's edge: the queue, the table and the secret, each behind the one thing that is wanted of it.
+//! AWS's edge: one queue, one table and one secret.
 //!
-//! - [`Access`]: region, credentials and endpoint, as Lambda's environment has them; builds what all three clients share
-//! - [`Queue`]: one SQS queue: send a message, hide one
+//! - [`Access`]: region, credentials and endpoint from Lambda's environment; builds what all three clients share
+//! - [`Queue`]: one SQS queue: send a message, hide a received one
 //! - [`Table`]: one DynamoDB table of [`Row`]s that expire
 //! - [`Secret`]: one secret in Secrets Manager
 //! - [`Error`]: how a request to any of them fails

@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use super::Error;
 use super::request::{Pending, finish};
 
-/// The longest that a received message can be hidden: 12 hours, counted from its receipt
+/// The longest time for which a received message can be hidden: 12 hours from its receipt
 /// ([`ChangeMessageVisibility`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
-/// The longest that a message can be kept from its first receipt: 15 minutes
+/// The longest time by which the first receipt of a message can be delayed: 15 minutes
 /// ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)).
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// A queue that messages are sent to, and received from by Lambda.
+/// A queue. This program sends messages to it, and Lambda receives them.
 pub struct Queue {
     client: Client,
     url: String,
@@ -28,8 +28,8 @@ impl Queue {
         Self { client: Client::new(shared), url: url.to_owned() }
     }
 
-    /// Begins to send a message that can be received after `delay`, at most [`MAX_DELAY`] and in whole seconds; nobody waits
-    /// for it beyond `deadline`. `Ok` in the end means that SQS has it; an error, that it did not say so.
+    /// Starts to send a message that can be received after `delay`: whole seconds, at most [`MAX_DELAY`]. Nobody waits
+    /// longer than `deadline`. If the result is `Ok`, SQS has the message. If it is an error, SQS did not confirm that.
     pub fn send(&self, body: &str, delay: Duration, deadline: Instant) -> Pending<()> {
         let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).ok().filter(|seconds| *seconds > 0);
         let request =
@@ -37,11 +37,11 @@ impl Queue {
         Pending::start(async move { request.send().await.map(|_| ()) }, deadline)
     }
 
-    /// Hides a received message for `delay` from now, at most [`MAX_VISIBILITY`]; whole seconds.
+    /// Hides a received message for `delay` from now: whole seconds, at most [`MAX_VISIBILITY`].
     ///
     /// # Errors
     ///
-    /// If SQS did not take that: the message can then be received after the queue's own visibility time-out.
+    /// Fails if SQS did not confirm that. The message can then be received after the queue's own visibility time-out.
     pub async fn hide(&self, receipt_handle: &str, delay: Duration, deadline: Instant) -> Result<(), Error> {
         let seconds = i32::try_from(delay.min(MAX_VISIBILITY).as_secs()).unwrap_or_default();
         let request = self
@@ -55,9 +55,9 @@ impl Queue {
     }
 }
 
-/// JSON as SQS takes it. Of the characters that JSON leaves as they are, [SQS refuses a message
-/// for](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html) these two; inside
-/// JSON's strings, the only place where they can be, their escapes mean the same.
+/// JSON without characters that SQS refuses. JSON allows U+FFFE and U+FFFF unescaped, but [SQS refuses a message with
+/// them](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html). They can only
+/// occur inside JSON strings, and there their escapes mean the same.
 fn sendable(json: &str) -> String {
     json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }

@@ -1,4 +1,4 @@
-//! How a request is waited for.
+//! Waits for requests to AWS.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -8,12 +8,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Error;
 use crate::budget;
 
-/// A request that is under way. It goes on whether somebody waits for it or not: a connection that takes longer than a
-/// caller's share is there for the next call, which would otherwise begin it anew.
+/// A request that is under way. It goes on even if nobody waits any more: a connection that takes longer than one
+/// caller waits is ready for the next call, which would otherwise have to start again.
 pub struct Pending<T>(JoinHandle<Result<T, Error>>);
 
 impl<T: Send + 'static> Pending<T> {
-    /// Starts a request for which nobody waits beyond `deadline`.
+    /// Starts a request. Nobody waits for it longer than `deadline`.
     pub(super) fn start<E>(
         request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
         deadline: Instant,
@@ -25,7 +25,7 @@ impl<T: Send + 'static> Pending<T> {
         Self(tokio::spawn(async move { Ok(timeout(longest, request).await??) }))
     }
 
-    /// Waits for the request until `deadline`; `None` if it is still under way then.
+    /// Waits for the request until `deadline`. Returns `None` if it is still under way then.
     pub async fn wait(&mut self, deadline: Instant) -> Option<Result<T, Error>> {
         let panicked = |_| Err(Error::InvalidResponse { detail: "a bug while AWS was asked" });
         Some(timeout_at(deadline, &mut self.0).await.ok()?.unwrap_or_else(panicked))
@@ -36,7 +36,7 @@ impl<T: Send + 'static> Pending<T> {
 ///
 /// # Errors
 ///
-/// How the request failed, or [`Error::Timeout`]; then it may still be carried out.
+/// How the request failed, or [`Error::Timeout`]. After a time-out it may still be carried out.
 pub(super) async fn finish<T, E>(
     request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
     deadline: Instant,
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_is_never_answered_is_abandoned_in_the_end() {
+    async fn a_request_without_an_answer_is_abandoned_in_the_end() {
         let began = Instant::now();
         let mut pending = Pending::start(std::future::pending::<Answer>(), began);
         assert_eq!(pending.wait(began).await, None);

@@ -18,11 +18,11 @@ impl Secret {
         Self { client: Client::new(shared), arn: arn.to_owned() }
     }
 
-    /// Reads its text as it is now.
+    /// Reads its current text.
     ///
     /// # Errors
     ///
-    /// Where the store does not give it, or it is binary.
+    /// Fails if Secrets Manager does not return it, or if it is binary.
     pub async fn read(&self) -> Result<SecretString, Error> {
         let answer = self.client.get_secret_value().secret_id(&self.arn).send().await?;
         answer

@@ -14,18 +14,18 @@ use tokio::time::{Instant, timeout_at};
 use super::Error;
 use super::request::finish;
 
-/// The attributes that the template names: the table's key, and its time to live.
+/// The attributes that the template also names: the table's key and its time to live.
 const ID: &str = "id";
 const EXPIRES_AT: &str = "expires_at";
 
-/// The most items that one request writes.
+/// The most items that DynamoDB takes in one request.
 const MOST_WRITTEN_AT_ONCE: usize = 25;
 
-/// How many requests may be under way at once. One that is late goes on, so a table that hangs would gather those of a whole
-/// batch.
+/// How many requests may be under way at once. A late request goes on, so without a limit a table that hangs would
+/// collect the requests of a whole batch.
 const MOST_REQUESTS: usize = 32;
 
-/// What the table holds under an id.
+/// An item of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// The table's key.
@@ -38,18 +38,18 @@ pub struct Row {
     pub numbers: BTreeMap<String, i64>,
 }
 
-/// When a row may be put in another one's place, in DynamoDB's [condition
+/// When a row may replace another one, in DynamoDB's [condition
 /// expressions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html).
 #[derive(Clone, Copy, Debug)]
 pub struct Condition {
-    /// The expression. `:name` stands for what the new row has under `name`.
+    /// The expression. `:name` stands for the new row's value of `name`.
     pub expression: &'static str,
-    /// The names that stand in it so.
+    /// The names that the expression uses in this way.
     pub names: &'static [&'static str],
 }
 
 impl Row {
-    /// A row of this id that has nothing yet.
+    /// A row with this id and no values.
     pub fn new(id: String, expires_at: i64) -> Self {
         Self { id, expires_at, ..Self::default() }
     }
@@ -66,12 +66,12 @@ impl Row {
         self
     }
 
-    /// The text of this name.
+    /// The text with this name.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)
     }
 
-    /// The number of this name.
+    /// The number with this name.
     pub fn number(&self, name: &str) -> Option<i64> {
         self.numbers.get(name).copied()
     }
@@ -90,18 +90,19 @@ impl Table {
         Self { client: Client::new(shared), name: name.to_owned(), requests: Arc::new(Semaphore::new(MOST_REQUESTS)) }
     }
 
-    /// Opens the connection to the table ahead of the first call, before `deadline`; a failure is the first call's to
-    /// handle.
+    /// Opens the connection to the table ahead of the first call, before `deadline`. A failure is ignored: the first
+    /// call will meet it too.
     pub async fn open_first_connection(&self, deadline: Instant) {
         // An id that is never written.
         let _ = self.read(&["connect".to_owned()], deadline).await;
     }
 
-    /// Reads the rows of these ids that there are, in no order, each as it was last written; at most 100 at once.
+    /// Reads the rows with these ids, at most 100. The read is strongly consistent. The rows come in any order, and ids
+    /// without a row are left out.
     ///
     /// # Errors
     ///
-    /// Where DynamoDB does not answer for all of them before `deadline`.
+    /// Fails if DynamoDB does not answer for all ids before `deadline`.
     pub async fn read(&self, ids: &[String], deadline: Instant) -> Result<Vec<Row>, Error> {
         let unusable = |_| Error::InvalidResponse { detail: "the request could not be built" };
         let key = |id: &String| HashMap::from([(ID.to_owned(), AttributeValue::S(id.clone()))]);
@@ -117,11 +118,11 @@ impl Table {
         Ok(items.filter_map(|item| row(&item)).collect())
     }
 
-    /// Writes these rows, in place of those of the same id.
+    /// Writes these rows. They replace rows with the same ids.
     ///
     /// # Errors
     ///
-    /// Where DynamoDB does not say before `deadline` that it has all of them; it may have some.
+    /// Fails if DynamoDB does not confirm all rows before `deadline`. Some may have been written.
     pub async fn write(&self, rows: &[Row], deadline: Instant) -> Result<(), Error> {
         let unusable = |_| Error::InvalidResponse { detail: "the request could not be built" };
         for rows in rows.chunks(MOST_WRITTEN_AT_ONCE) {
@@ -139,11 +140,11 @@ impl Table {
         Ok(())
     }
 
-    /// Writes a row in place of the one of the same id, if `condition` holds for that one.
+    /// Writes a row. If there is one with the same id, it is replaced only if `condition` holds for it.
     ///
     /// # Errors
     ///
-    /// If DynamoDB does not say before `deadline` that it has the row, or that the condition does not hold.
+    /// Fails if DynamoDB does not confirm before `deadline` that it has the row, or that the condition does not hold.
     pub async fn write_if(&self, row: &Row, condition: Condition, deadline: Instant) -> Result<(), Error> {
         let item = item(row);
         let values = condition.names.iter().filter_map(|name| Some((format!(":{name}"), item.get(*name)?.clone())));
@@ -162,7 +163,7 @@ impl Table {
         }
     }
 
-    /// Waits for a request until `deadline`, once there are few enough.
+    /// Sends a request as soon as fewer than [`MOST_REQUESTS`] are under way, and waits for it until `deadline`.
     async fn finish<T, E>(
         &self,
         request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
@@ -191,7 +192,7 @@ fn item(row: &Row) -> HashMap<String, AttributeValue> {
     texts.chain(numbers).chain(own).collect()
 }
 
-/// An item as a row, or `None` if we did not write it.
+/// An item as a row. Returns `None` if this program did not write it.
 fn row(item: &HashMap<String, AttributeValue>) -> Option<Row> {
     let number = |value: &AttributeValue| value.as_n().ok()?.parse().ok();
     let others = || item.iter().filter(|(name, _)| ![ID, EXPIRES_AT].contains(&name.as_str()));
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_what_is_read() {
+    fn a_row_is_read_as_it_was_written() {
         let written = Row::new("answer:1".to_owned(), 1_770_460_500)
             .with_text("customer_ref", "cust_1")
             .with_number("at_ms", 1_770_460_200_000);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_of_somebody_elses_is_no_row() {
+    fn an_item_that_another_program_wrote_is_ignored() {
         assert_eq!(row(&HashMap::new()), None);
         let odd = HashMap::from([
             (ID.to_owned(), AttributeValue::S("x".to_owned())),

@@ -7,19 +7,20 @@ use serde::{Serialize, Serializer};
 
 use crate::vocabulary::{IdentifyAttribute, SaveAttribute};
 
-/// The most an answer may weigh, in bytes of JSON. AWS says "32 KB" and leaves open whether a KB has 1,000 or 1,024
-/// bytes; this is the smaller.
+/// The largest answer, in bytes of JSON. AWS says "32 KB" and does not say whether a KB has 1,000 or 1,024 bytes; this
+/// is the smaller value.
 pub const MAX_BYTES: usize = 32_000;
 
 /// The longest text in an answer, in characters: as much as a flow can sensibly speak or show.
 const MAX_TEXT_CHARS: usize = 250;
 
-/// A key of `$.External`: letters, digits, `-` and `_`, the only ones that a flow can reference ([AWS's rules for a
-/// function's response](https://docs.aws.amazon.com/connect/latest/adminguide/connect-lambda-functions.html)).
+/// A key of `$.External`: letters, digits, `-` and `_`. A flow can't reference a key with other characters ([AWS's
+/// rules for a function's
+/// response](https://docs.aws.amazon.com/connect/latest/adminguide/connect-lambda-functions.html)).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AttributeName(Cow<'static, str>);
 
-/// The text is no attribute name.
+/// The text is not an attribute name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidName;
 
@@ -51,7 +52,7 @@ impl From<SaveAttribute> for AttributeName {
     }
 }
 
-// Every name in the code is one that a flow can reference, or the code does not compile.
+// The code compiles only if a flow can reference every name in it.
 const _: () = {
     let mut names = IdentifyAttribute::ALL;
     while let [name, rest @ ..] = names {
@@ -79,16 +80,16 @@ const fn is_attribute_name(name: &str) -> bool {
 
 /// The flat attributes that a flow reads as `$.External.<name>`.
 ///
-/// Strings only, so that it passes the flow block's STRING_MAP validation as well as JSON; no name that a flow can't
-/// reference; no name twice; never over [`MAX_BYTES`]. Something else can't be built with it.
+/// All values are strings, so that it passes the flow block's validation both as STRING_MAP and as JSON. A flow can
+/// reference every name. No name occurs twice. It is never larger than [`MAX_BYTES`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes(Vec<(AttributeName, String)>);
 
 impl Attributes {
-    /// Takes names and values in the order of their importance; of a repeated name the first value holds.
+    /// Takes names and values in the order of their importance. If a name is repeated, its first value counts.
     ///
-    /// Where they would weigh over [`MAX_BYTES`], values are blanked from the last on until they don't; only where the
-    /// names alone are too heavy are the last ones left out.
+    /// If they are larger than [`MAX_BYTES`], values are blanked from the last on until they fit. If the names alone
+    /// are too large, the last ones are left out.
     pub fn new(values: impl IntoIterator<Item = (AttributeName, String)>) -> Self {
         let mut names = BTreeSet::new();
         let mut kept: Vec<_> = values.into_iter().filter(|(name, _)| names.insert(name.clone())).collect();
@@ -108,7 +109,7 @@ impl Attributes {
         Self(kept)
     }
 
-    /// The value of an attribute, where it is set.
+    /// The value of an attribute, if it is set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find_map(|(key, value)| (key == name).then_some(value))
     }
@@ -125,7 +126,7 @@ impl Serialize for Attributes {
     }
 }
 
-/// Bytes of `"name":"value",` (the comma of the last entry is counted, though there is none).
+/// Bytes of `"name":"value",`. The last entry has no comma; it is counted all the same.
 fn entry_len(name: &AttributeName, value: &str) -> usize {
     json_len(name.as_str()) + ":".len() + json_len(value) + ",".len()
 }
@@ -140,8 +141,8 @@ fn json_len(text: &str) -> usize {
     2 + text.bytes().map(escaped).sum::<usize>()
 }
 
-/// Makes a stored text fit for a flow: one line, at most 250 characters, cut between characters, with control
-/// characters and line breaks turned to spaces. A text without anything to read in it becomes empty.
+/// Makes a stored text fit for a flow: one line of at most 250 characters. Control characters and line breaks become
+/// spaces. A text of nothing but spaces becomes empty.
 pub fn attribute_text(text: &str) -> String {
     let is_line_break = |c| matches!(c, '\u{2028}' | '\u{2029}');
     let line: String =
@@ -183,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_repeated_name_the_first_value_holds() {
+    fn the_first_value_of_a_repeated_name_counts() {
         let attributes = Attributes::new([named("a", "1"), named("b", "2"), named("a", "3")]);
         assert_eq!(attributes.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
     }
 
     #[test]
-    fn a_text_is_cut_at_250_characters_and_not_inside_one() {
+    fn a_text_is_cut_after_250_characters_and_never_inside_one() {
         assert_eq!(attribute_text(&"é".repeat(300)), "é".repeat(250));
         assert_eq!(attribute_text(&"👍".repeat(300)).chars().count(), 250);
         assert_eq!(attribute_text("short"), "short");
@@ -201,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_anything_to_read_is_empty() {
+    fn a_text_of_nothing_but_spaces_becomes_empty() {
         assert_eq!(attribute_text(" \n\t \u{a0}"), "");
     }
 
     proptest! {
         #[test]
-        fn whatever_goes_in_the_answer_is_a_flat_string_map_under_the_limit(
+        fn an_answer_is_a_flat_string_map_under_the_limit_whatever_its_values(
             pairs in prop::collection::vec(("[a-zA-Z0-9_-]{1,20}", any::<String>(), any::<char>(), 0..9_000_usize), 0..20)
         ) {
             let attributes = Attributes::new(pairs.iter().map(|(name, text, filling, length)| {
@@ -221,7 +222,7 @@ mod tests {
         }
 
         #[test]
-        fn a_string_is_weighed_as_serde_json_writes_it(text: String) {
+        fn the_size_of_a_string_is_counted_as_serde_json_writes_it(text: String) {
             prop_assert_eq!(json_len(&text), serde_json::to_string(&text).unwrap().len());
         }
     }

@@ -1,14 +1,14 @@
 //! The contact in an event, read leniently.
 //!
-//! What production sends is wider than [the documented
+//! Production events differ from [the documented
 //! sample](https://docs.aws.amazon.com/connect/latest/adminguide/connect-lambda-functions.html): endpoints are `null`
-//! for chats, absent things are `null` rather than missing, parameters may be numbers, booleans or nested. So
-//! everything is optional here and a value of the wrong type is no value.
+//! for chats, absent values are `null` rather than missing, parameters may be numbers, booleans or nested. So
+//! everything is optional here, and a value of the wrong type counts as absent.
 
 use super::{ContactKind, PhoneNumber};
 use crate::json::Object;
 
-/// The lengths of the groups in a contact id: a UUID, of which AWS's documentation masks a part.
+/// The lengths of the groups in a contact id: a UUID. In AWS's sample the last group is masked and has 11 characters.
 const CONTACT_ID_GROUPS: [std::ops::RangeInclusive<usize>; 5] = [8..=8, 4..=4, 4..=4, 4..=4, 11..=12];
 
 /// A contact, with the attributes and the block's parameters that came with it.
@@ -21,7 +21,8 @@ pub struct Contact<'a> {
 }
 
 impl<'a> Contact<'a> {
-    /// The contact of a flow event: a JSON object whose `Details.ContactData` is an object. `None` for anything else.
+    /// The contact of a flow event: a JSON object whose `Details.ContactData` is an object. Returns `None` for anything
+    /// else.
     pub fn from_flow_event(payload: &'a str) -> Option<Self> {
         let details = Object::parse(payload)?.object("Details")?;
         let data = details.object("ContactData")?;
@@ -43,28 +44,29 @@ impl<'a> Contact<'a> {
         Self { data, attributes, parameters, kind }
     }
 
-    /// A value that the flow handed over: the block's parameter, else the contact attribute. Blank counts as absent; a
-    /// number or boolean as its text.
+    /// A value that the flow passed: the block's parameter, else the contact attribute. A blank value counts as absent,
+    /// a number or boolean as its text.
     pub fn value(&self, name: &str) -> Option<String> {
         self.parameter(name).or_else(|| self.attribute(name))
     }
 
-    /// A contact attribute: what a contact record will have too.
+    /// A contact attribute. The contact record will have it too.
     pub fn attribute(&self, name: &str) -> Option<String> {
         not_blank(self.attributes.scalar(name)?)
     }
 
-    /// A parameter of this very flow block.
+    /// A parameter of this flow block.
     pub fn parameter(&self, name: &str) -> Option<String> {
         not_blank(self.parameters.scalar(name)?)
     }
 
-    /// What may identify the call, the best first: the block's parameter `call_id`, the id of the call's first segment, this
-    /// segment's own; so it stays the same over transfers and in a disconnect flow. An agent's guide is a contact of its
-    /// own, and goes by the attribute `call_id` or by the contact that it is related to.
+    /// The ids that may identify the call, the best first: the block's parameter `call_id`, the id of the call's first
+    /// segment, this segment's own id. So the id stays the same over transfers and in a disconnect flow. An agent's
+    /// guide is a contact of its own: after the parameter, its attribute `call_id` counts, then the contact that it is
+    /// related to.
     ///
-    /// An attribute `call_id` counts nowhere else: Connect copies attributes to contacts that are related to one (linked
-    /// tasks, resumed chats), and a copied id is another call's.
+    /// Other contacts' attribute `call_id` is ignored. Connect copies attributes to related contacts (linked tasks,
+    /// resumed chats), and a copied id is another call's.
     pub fn call_ids(&self) -> impl Iterator<Item = String> {
         let own = match self.kind {
             ContactKind::Guide => [self.attribute("call_id"), self.text("RelatedContactId")],
@@ -78,26 +80,26 @@ impl<'a> Contact<'a> {
         self.kind
     }
 
-    /// Whether somebody tests their flows with it: Connect [simulates the
-    /// contact](https://docs.aws.amazon.com/connect/latest/adminguide/testing-simulation.html).
+    /// Whether Connect [simulates the
+    /// contact](https://docs.aws.amazon.com/connect/latest/adminguide/testing-simulation.html) to test a flow.
     pub fn is_simulated(&self) -> bool {
         let test_type = self.segment_attribute("connect:ValidationTestType");
         test_type.and_then(|value| value.text("ValueString")).is_some_and(|text| !text.trim().is_empty())
     }
 
-    /// Whether it was transferred to, or consulted: its method is `TRANSFER`.
+    /// Whether its method is `TRANSFER`: the segment after a transfer, or a consulted colleague's.
     pub fn is_a_transfer(&self) -> bool {
         self.text("InitiationMethod").as_deref() == Some("TRANSFER")
     }
 
-    /// The customer's id that the chat's back end or the flow has given the contact. Where the customer had to
-    /// [authenticate](https://docs.aws.amazon.com/connect/latest/adminguide/customer-auth.html), only if they did.
+    /// The customer's id, as the chat's back end or the flow has set it on the contact. If the customer had to
+    /// [authenticate](https://docs.aws.amazon.com/connect/latest/adminguide/customer-auth.html) and did not, `None`.
     pub fn customer_id(&self) -> Option<String> {
         self.text("CustomerId").filter(|_| self.is_authentic())
     }
 
-    /// No authentication was asked for, or it succeeded. How it looks in an event is not documented, so the status is
-    /// looked for in each form that segment attributes have.
+    /// Whether no authentication was required, or it succeeded. Its form in an event is not documented, so the status
+    /// is read in every form that segment attributes have.
     fn is_authentic(&self) -> bool {
         const NAME: &str = "connect:CustomerAuthentication";
         let segment = self.data.object("SegmentAttributes").unwrap_or_default();
@@ -118,8 +120,8 @@ impl<'a> Contact<'a> {
         self.data.object("SegmentAttributes")?.object(name)
     }
 
-    /// The contact id, for the log: only where it [looks like one](is_contact_id), since a malformed event could hold
-    /// anything there.
+    /// The contact id, for the log. `None` if it does not [look like one](is_contact_id): a malformed event could hold
+    /// personal data there.
     pub fn contact_id(&self) -> Option<String> {
         self.text("ContactId").filter(|id| is_contact_id(id))
     }
@@ -129,13 +131,13 @@ impl<'a> Contact<'a> {
         self.text("InitiationMethod").as_deref() == Some("DISCONNECT")
     }
 
-    /// When the contact began, RFC 3339. Contact records have it; flow events as AWS sends them today don't.
+    /// When the contact began, RFC 3339. Contact records have it; AWS's flow events do not have it today.
     pub fn initiation_timestamp(&self) -> Option<String> {
         self.text("InitiationTimestamp")
     }
 
-    /// The customer's address as it stands: a number, an extension, an e-mail address, … An agent's guide has none of its
-    /// own, and goes by the value `caller_number`.
+    /// The customer's address, unchanged: a number, an extension, an e-mail address, … An agent's guide has no address,
+    /// so the value `caller_number` is used.
     pub fn customer_address(&self) -> Option<String> {
         match self.kind {
             ContactKind::Guide => self.value("caller_number"),
@@ -143,7 +145,7 @@ impl<'a> Contact<'a> {
         }
     }
 
-    /// The caller's number (ANI), unless it was withheld.
+    /// The caller's number (ANI), unless it is withheld.
     pub fn customer_number(&self) -> Option<PhoneNumber> {
         PhoneNumber::parse(&self.customer_address()?).filter(|number| !number.is_withheld())
     }
@@ -168,7 +170,7 @@ impl<'a> Contact<'a> {
     }
 }
 
-/// Whether a text looks like a contact id and not like anything personal.
+/// Whether a text looks like a contact id, and so is not personal data.
 pub fn is_contact_id(text: &str) -> bool {
     let mut groups = text.split('-');
     let matches = CONTACT_ID_GROUPS.iter().all(|length| {
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_goes_before_an_attribute_and_blank_counts_as_absent() {
+    fn a_parameter_is_used_before_an_attribute_and_a_blank_value_counts_as_absent() {
         let event = r#"{"Details":{"ContactData":{"Attributes":{"a":"attribute","b":"attribute","c":true,"d":null}},
             "Parameters":{"a":"parameter","b":"  ","n":42,"o":{"x":"y"}}}}"#;
         let contact = contact(event);
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guide_goes_by_its_parameter_then_its_attribute_then_the_contact_that_it_is_related_to() {
+    fn a_guides_call_id_is_its_parameter_then_its_attribute_then_the_related_contact() {
         let fields = r#","ContactId":"guide","InitialContactId":"guide","RelatedContactId":"call""#;
         let with_attribute = format!(r#"{fields},"Attributes":{{"call_id":"attribute"}}"#);
         let id = |fields: &str, parameters: &str| contact(&guide(fields, parameters)).call_ids().next();
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_customer_id_counts_where_no_authentication_was_asked_for_or_it_succeeded() {
+    fn a_customer_id_counts_unless_a_required_authentication_did_not_succeed() {
         let id = |segment: &str| {
             let event =
                 format!(r#"{{"Details":{{"ContactData":{{"CustomerId":"C-1","SegmentAttributes":{segment}}}}}}}"#);
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_simulated_contact_says_what_it_tests() {
+    fn a_simulated_contact_is_recognised_by_its_test_type() {
         let simulated = |segment: &str| {
             contact(&format!(r#"{{"Details":{{"ContactData":{{"SegmentAttributes":{segment}}}}}}}"#)).is_simulated()
         };
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_id_is_logged_only_where_it_looks_like_one() {
+    fn a_contact_id_is_logged_only_if_it_looks_like_one() {
         let logged =
             |id: &str| contact(&format!(r#"{{"Details":{{"ContactData":{{"ContactId":"{id}"}}}}}}"#)).contact_id();
         assert!(logged("4a573372-1f28-4e26-b97b-XXXXXXXXXXX").is_some());

@@ -1,21 +1,22 @@
-//! What a contact is, and what may be done with it: the one place that decides it.
+//! What kind of contact it is, and whether it is looked up and saved. Nothing else decides this.
 //!
-//! By [how a contact came to be](https://docs.aws.amazon.com/connect/latest/adminguide/contact-initiation-methods.html),
-//! its channel and its [segment attributes](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html).
-//! The methods are an open set, and new ones are a customer's.
+//! The kind follows from [the initiation
+//! method](https://docs.aws.amazon.com/connect/latest/adminguide/contact-initiation-methods.html), the channel and the
+//! [segment attributes](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html). Connect may
+//! add methods; a contact with an unknown method counts as a customer's.
 
 /// What a contact is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactKind {
-    /// A step-by-step guide on an agent's screen. It belongs to a call.
+    /// A step-by-step guide on an agent's screen. It belongs to a call's contact.
     Guide,
     /// A supervisor who listens in.
     Listener,
-    /// The leg of a third party whom an agent has dialled.
+    /// The leg of a third party that an agent has dialled.
     ThirdParty,
     /// The contact in which a disconnect flow runs.
     DisconnectFlow,
-    /// A call that goes on after a transfer, or beside it: a consulted colleague's.
+    /// A call that goes on after a transfer, or a consulted colleague's leg.
     Continued,
     /// A callback.
     Callback,
@@ -28,17 +29,17 @@ pub enum ContactKind {
 /// Which records of a kind of contact are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordRule {
-    /// None.
+    /// No record.
     Never,
-    /// Those in which somebody wrote something.
+    /// Records in which somebody wrote something.
     OnlyWithWords,
-    /// All.
+    /// Every record.
     Always,
 }
 
 impl ContactKind {
-    /// The kind of a contact with this `InitiationMethod`, `Channel`, and values of `connect:Subtype` and
-    /// `connect:Direction`; the first that fits.
+    /// The kind of a contact with this `InitiationMethod`, `Channel`, `connect:Subtype` and `connect:Direction`. The
+    /// first rule that fits decides.
     pub(super) fn new(
         method: Option<&str>,
         channel: Option<&str>,
@@ -55,19 +56,19 @@ impl ContactKind {
             "TRANSFER" | "QUEUE_TRANSFER" => Self::Continued,
             "CALLBACK" | "CALLBACK_CUSTOMER_FIRST_QUEUED" | "CALLBACK_CUSTOMER_FIRST_DIALED" => Self::Callback,
             "OUTBOUND" | "AGENT_REPLY" | "CAMPAIGN_PREVIEW" | "FLOW" => Self::PlacedByUs,
-            // Chats and tasks come by `API` too, from customers; a voice contact by it is a call that we placed.
+            // Customers' chats and tasks have the method `API` too. A voice contact with it is a call that we placed.
             "API" if channel == Some("VOICE") => Self::PlacedByUs,
             _ if direction == Some("OUTBOUND") => Self::PlacedByUs,
             _ => Self::Customers,
         }
     }
 
-    /// Whether identify asks who it is: only about a contact that a customer began.
+    /// Whether identify looks it up: only a contact that a customer began.
     pub fn is_identified(self) -> bool {
         self == Self::Customers
     }
 
-    /// Whether a save by a flow is one of the customer's call.
+    /// Whether a flow's save is about the customer's call.
     pub fn is_saved_by_flows(self) -> bool {
         !matches!(self, Self::Listener | Self::ThirdParty)
     }
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_row_by_row_and_its_three_columns() {
+    fn each_kind_of_contact_is_recognised_and_looked_up_and_saved_by_its_rule() {
         use ContactKind::{Callback, Continued, Customers, DisconnectFlow, Guide, Listener, PlacedByUs, ThirdParty};
         use RecordRule::{Always, Never, OnlyWithWords};
         const OUTBOUND: &str = r#"{"connect:Direction":{"ValueString":"OUTBOUND"}}"#;
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_or_a_segment_attribute_that_is_missing_or_mistyped_makes_nobody_but_a_customer() {
+    fn a_contact_with_a_missing_or_mistyped_method_or_segment_attribute_counts_as_a_customers() {
         for fields in [
             "",
             r#""InitiationMethod":null"#,

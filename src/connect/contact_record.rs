@@ -1,25 +1,26 @@
-//! A contact record: what Connect streams about a contact once it is over.
+//! A contact record: what Connect streams about a contact after its end.
 //!
-//! After [AWS's data model](https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html). One record is one
-//! segment of a call: a transferred call has several. It comes at least once, and again when attributes change later.
+//! See [AWS's data model](https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html). One record is
+//! about one segment of a call; a transferred call has several. It comes at least once, and again when attributes
+//! change later.
 
 use super::{Contact, ContactKind};
 use crate::json::Object;
 
-/// How a call ends in which two people talked, or a flow did.
+/// The disconnect reasons of a call in which the customer talked to an agent or a flow.
 const ENDS_OF_A_CALL: [&str; 3] = ["CUSTOMER_DISCONNECT", "AGENT_DISCONNECT", "CONTACT_FLOW_DISCONNECT"];
 
-/// How the states of answering machine detection begin that mean a machine, a tone, or nobody at all.
+/// The beginnings of the detection states that mean a machine, a tone, or no answer.
 const MACHINES: [&str; 4] = ["VOICEMAIL_", "FAX_", "SIT_TONE_", "AMD_UNANSWERED"];
 
-/// What became of a call, as its record tells.
+/// How a call ended, according to its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It was a callback, and the customer was not reached.
-    NobodyReached,
+    /// A callback that did not reach the customer.
+    NotReached,
     /// The customer hung up while waiting in a queue.
-    GaveUp,
-    /// Everything else: an agent or a flow looked after it.
+    Abandoned,
+    /// Everything else: an agent or a flow has served the customer.
     Served,
 }
 
@@ -31,8 +32,8 @@ pub struct ContactRecord<'a> {
 }
 
 impl<'a> ContactRecord<'a> {
-    /// Reads a record of the stream, or `None` where it is of another kind. Agent events have no contact id, and the
-    /// events of Contact Lens, which may share a stream, say that they are events.
+    /// Reads a record of the stream. Returns `None` if it is not a contact record: an agent event has no contact id,
+    /// and an event of Contact Lens, which may share the stream, has an event type.
     pub fn parse(json: &'a str) -> Option<Self> {
         let data = Object::parse(json)?;
         data.text("ContactId").filter(|id| !id.trim().is_empty())?;
@@ -40,13 +41,14 @@ impl<'a> ContactRecord<'a> {
         (!is_event).then(|| Self { contact: Contact::from_record(data.clone()), data })
     }
 
-    /// The contact, with its attributes as they were when the record was made.
+    /// The contact, with its attributes at the time of the record.
     pub fn contact(&self) -> &Contact<'a> {
         &self.contact
     }
 
-    /// Whether its data was deleted by request; then Connect [sends the record
-    /// again](https://docs.aws.amazon.com/connect/latest/APIReference/API_DeleteContactData.html) with what is left.
+    /// Whether its data was deleted by request. Connect then [sends the record
+    /// again](https://docs.aws.amazon.com/connect/latest/APIReference/API_DeleteContactData.html) with the rest of its
+    /// data.
     pub fn is_redacted(&self) -> bool {
         let segment = self.data.object("SegmentAttributes").unwrap_or_default();
         segment.raw("connect:RedactedFields").is_some()
@@ -57,22 +59,22 @@ impl<'a> ContactRecord<'a> {
         self.data.text("NextContactId").is_some_and(|id| !id.trim().is_empty())
     }
 
-    /// What became of the call, if nobody decided it.
+    /// How the call ended, for a call without an `intent_status`.
     pub fn ending(&self) -> Ending {
         let reason = self.data.text("DisconnectReason").filter(|reason| !reason.trim().is_empty());
         let had_agent = !self.data.is_null("Agent");
         if self.contact.kind() == ContactKind::Callback {
             let ended_in_a_call = reason.as_deref().is_none_or(|reason| ENDS_OF_A_CALL.contains(&reason));
             if !had_agent || !ended_in_a_call || self.a_machine_answered() {
-                return Ending::NobodyReached;
+                return Ending::NotReached;
             }
         }
         let customer_left = reason.as_deref().is_none_or(|reason| reason == "CUSTOMER_DISCONNECT");
-        if !self.data.is_null("Queue") && !had_agent && customer_left { Ending::GaveUp } else { Ending::Served }
+        if !self.data.is_null("Queue") && !had_agent && customer_left { Ending::Abandoned } else { Ending::Served }
     }
 
-    /// What [answering machine
-    /// detection](https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html) heard was no person.
+    /// Whether [answering machine
+    /// detection](https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html) heard no person.
     fn a_machine_answered(&self) -> bool {
         let heard = self.data.text("AnsweringMachineDetectionStatus").unwrap_or_default();
         MACHINES.iter().any(|machine| heard.starts_with(machine))
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_contact_record_is_none() {
+    fn agent_events_and_contact_lens_events_are_not_contact_records() {
         let agent_event = r#"{"AWSAccountId":"1","AgentARN":"arn","EventType":"STATE_CHANGE","EventId":"e"}"#;
         let contact_lens = r#"{"ContactId":"c","EventType":"STARTED","Version":"1.0.0"}"#;
         let of_a_chat = r#"{"ContactId":"c","StreamingEventType":"SEGMENTS","Version":"2.0.0"}"#;
@@ -117,11 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn whoever_hangs_up_in_the_queue_gave_up_and_whoever_was_never_queued_did_not() {
+    fn only_a_caller_who_hangs_up_in_the_queue_has_abandoned_the_call() {
         let ending = |inner: &str| ContactRecord::parse(&record(inner)).unwrap().ending();
         let queued = r#","Queue":{"Name":"q"},"Agent":null"#;
         for reason in [r#","DisconnectReason":"CUSTOMER_DISCONNECT""#, "", r#","DisconnectReason":null"#] {
-            assert_eq!(ending(&format!("{queued}{reason}")), Ending::GaveUp, "{reason}");
+            assert_eq!(ending(&format!("{queued}{reason}")), Ending::Abandoned, "{reason}");
         }
         for inner in [
             r#","Queue":{"Name":"q"},"Agent":null,"DisconnectReason":"CONTACT_FLOW_DISCONNECT""#,
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_that_reached_nobody_is_told_from_one_that_did() {
+    fn a_callback_is_served_only_if_it_reached_the_customer() {
         let ending = |inner: &str| {
             ContactRecord::parse(&record(&format!(r#","InitiationMethod":"CALLBACK"{inner}"#))).unwrap().ending()
         };
@@ -147,7 +149,7 @@ mod tests {
                 r#"{AGENT},"DisconnectReason":"AGENT_DISCONNECT","AnsweringMachineDetectionStatus":"VOICEMAIL_BEEP""#
             ),
         ] {
-            assert_eq!(ending(&inner), Ending::NobodyReached, "{inner}");
+            assert_eq!(ending(&inner), Ending::NotReached, "{inner}");
         }
         for reason in ["CUSTOMER_DISCONNECT", "AGENT_DISCONNECT", "CONTACT_FLOW_DISCONNECT"] {
             assert_eq!(ending(&format!(r#"{AGENT},"DisconnectReason":"{reason}""#)), Ending::Served, "{reason}");
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_was_deleted_by_request_says_so_whatever_the_value() {
+    fn a_deleted_record_is_recognised_whatever_the_value_of_its_segment_attribute() {
         for value in [r#"{"ValueString":"ALL"}"#, r#"{"ValueList":[]}"#, "null", "7", r#""""#] {
             let redacted = record(&format!(r#","SegmentAttributes":{{"connect:RedactedFields":{value}}}"#));
             assert!(ContactRecord::parse(&redacted).unwrap().is_redacted(), "{value}");
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn its_contact_reads_attributes_and_endpoints_like_an_events() {
+    fn a_records_contact_is_read_like_an_events() {
         let record = r#"{"ContactId":"second","InitialContactId":"first","Attributes":{"customer_ref":"cust_1","n":7},
             "CustomerEndpoint":{"Address":"+12025550101","Type":"TELEPHONE_NUMBER"},"InitiationTimestamp":"2026-02-07T10:30:00Z"}"#;
         let record = ContactRecord::parse(record).unwrap();

@@ -1,19 +1,19 @@
 //! Phone numbers as the Sticky Calls API takes them.
 
-/// What networks send for a number that the caller withholds: ANONYMOUS, UNAVAILABLE, RESTRICTED, UNKNOWN and BLOCKED,
-/// spelled on a telephone's keys. Telephony projects filter them; whether Connect passes them on is not documented. As a
-/// number each would be one customer, and all anonymous callers that one.
+/// What networks send for a withheld number: ANONYMOUS, UNAVAILABLE, RESTRICTED, UNKNOWN and BLOCKED, spelled on a
+/// telephone's keys. Telephony projects filter them; whether Connect passes them on is not documented. Taken as
+/// numbers, they would turn all anonymous callers into one customer.
 const WITHHELD: [&str; 5] = ["+266696687", "+86282452253", "+7378742833", "+8656696", "+2562533"];
 
 /// A number in strict E.164: `+`, then 7 to 15 digits, the first not 0.
 ///
-/// What Connect sends for a withheld number is undocumented, so everything else (`anonymous`, `sip:…`, a short code,
-/// the empty string) is no number.
+/// Everything else (`anonymous`, `sip:…`, a short code, the empty string) is refused, because what Connect sends for a
+/// withheld number is not documented.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {
-    /// Takes an endpoint's address, or `None` where it is no number.
+    /// Reads an endpoint's address. Returns `None` if it is not a phone number.
     pub fn parse(address: &str) -> Option<Self> {
         let digits = address.strip_prefix('+')?;
         let valid = (7..=15).contains(&digits.len())
@@ -22,7 +22,7 @@ impl PhoneNumber {
         valid.then(|| Self(address.to_owned()))
     }
 
-    /// Whether it stands for a number that was withheld.
+    /// Whether it stands for a withheld number.
     pub fn is_withheld(&self) -> bool {
         WITHHELD.contains(&self.as_str())
     }
@@ -50,14 +50,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_in_strict_e164_is_taken() {
+    fn an_address_in_strict_e164_is_a_phone_number() {
         for number in ["+1234567", "+12025550123", "+123456789012345"] {
             assert_eq!(PhoneNumber::parse(number).unwrap().as_str(), number);
         }
     }
 
     #[test]
-    fn a_withheld_number_or_anything_else_is_no_number() {
+    fn an_address_that_is_not_strict_e164_is_refused() {
         for address in [
             "",
             "+",
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_shows_two_digits_of_a_number() {
+    fn the_log_shows_only_the_last_two_digits_of_a_number() {
         let number = PhoneNumber::parse("+12025550123").unwrap();
         assert_eq!(number.last_two_digits(), "23");
         assert_eq!(format!("{number:?}"), "PhoneNumber(…23)");

@@ -1,7 +1,7 @@
-//! What a batch is: where it comes from, how its items are worked on, and what says which of them are to be retried.
+//! A batch: its source, how its items are processed, and the answer with its batch item failures.
 //!
-//! A few items at once, and all of them in time. A queue's items are each on their own; a stream's are done in order as far
-//! as it matters, since Lambda begins again at the first that failed.
+//! A few items are processed at once, and all before the deadline. A queue's items are independent. A stream's are
+//! enqueued in order, because Lambda retries everything from the first failed item on.
 
 use std::panic::AssertUnwindSafe;
 
@@ -17,8 +17,8 @@ use crate::json::Object;
 use crate::turn::{Line, Turn};
 use crate::vocabulary::{Handler, Reason};
 
-/// What a report says of an abandoned item.
-pub const ABANDONED: &str = "a bug, or the time was up";
+/// The detail in an abandoned item's report.
+pub const ABANDONED: &str = "abandoned: a bug, or the time was up";
 
 /// Where a batch comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Source {
         }
     }
 
-    /// Who works on it.
+    /// The handler that processes it.
     pub fn handler(self) -> Handler {
         match self {
             Self::Queue => Handler::Redelivery,
@@ -47,8 +47,8 @@ impl Source {
         }
     }
 
-    /// An item's id. A blank one makes [Lambda take the whole batch for
-    /// failed](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html), which loses nothing.
+    /// An item's id, or a blank one if it has none. For a blank id [Lambda retries the whole
+    /// batch](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html), so nothing is lost.
     pub fn item_id(self, record: &RawValue) -> String {
         let record = Object::parse(record.get()).unwrap_or_default();
         let id = match self {
@@ -58,7 +58,7 @@ impl Source {
         id.unwrap_or_default()
     }
 
-    /// The reply that has these items retried.
+    /// The reply that makes Lambda retry these items.
     pub fn reply(self, to_retry: Vec<String>) -> BatchReply {
         match self {
             Self::Queue => {
@@ -85,9 +85,9 @@ pub enum BatchReply {
     Stream(KinesisEventResponse),
 }
 
-/// Does `work` for every item, which says which ids of it are to be retried, and gives back all of these. An item is
-/// abandoned if `work` panics or is not through by `deadline`: then all of its `ids` are retried, and `abandoned` is told
-/// why. One item's failure is never another's.
+/// Does `work` for every item and returns the ids to retry; `work` returns those of its item. If `work` panics or does
+/// not end by `deadline`, the item is abandoned: all of its `ids` are retried, and `abandoned` gets the reason. No
+/// item's failure affects another item.
 pub async fn to_retry<T>(
     items: impl IntoIterator<Item = T>,
     deadline: Instant,
@@ -104,9 +104,9 @@ pub async fn to_retry<T>(
     stream::iter(items).map(one).buffer_unordered(ITEMS_AT_ONCE).concat().await
 }
 
-/// Does `work` for every item of a stream, a few at once, and gives back the `ids` of the failed ones. After the first of
-/// these no other is started: Lambda begins again there, and what would be done now would be done twice. `work` is handed
-/// its item's [`Turn`].
+/// Does `work` for every item of a stream, a few at once, and returns the `ids` of the failed ones. `work` gets its
+/// item's [`Turn`], and returns whether it succeeded. After a failure no other item is started: Lambda retries
+/// everything from there on, so it would be processed twice.
 pub async fn to_retry_in_order<T>(
     items: impl IntoIterator<Item = T>,
     deadline: Instant,
@@ -126,15 +126,15 @@ pub async fn to_retry_in_order<T>(
         if let Err(reason) = result {
             abandoned(&item, reason);
         }
-        // Those behind are at the same deadline at the latest.
+        // The items before this one are done by the same deadline.
         let _ = timeout_at(deadline, line.wait_for(number)).await;
-        line.is_through(number);
+        line.set_done(number);
         if result == Ok(true) { Vec::new() } else { ids(&item) }
     };
     stream::iter(items.into_iter().enumerate()).map(one).buffered(ITEMS_AT_ONCE).concat().await
 }
 
-/// What `work` said, or why it was abandoned.
+/// The result of `work`, or why it was abandoned.
 async fn in_time<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Reason> {
     match timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(result)) => Ok(result),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_items_failure_panic_or_hang_is_not_anothers() {
+    async fn an_item_that_fails_panics_or_hangs_does_not_affect_the_others() {
         let deadline = in_ms(1_000);
         let work = async |item: &&str| match *item {
             "fails" => id(item),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_a_few_run_at_once() {
+    async fn at_most_eight_items_are_processed_at_once() {
         let (running, most) = (Cell::new(0), Cell::new(0));
         let work = async |_: &_| {
             running.set(running.get() + 1);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_left_at_the_deadline_is_retried() {
+    async fn items_that_are_not_done_at_the_deadline_are_retried() {
         let work = async |_: &_| {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Vec::new()
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_stream_nothing_is_started_after_the_first_that_fails() {
+    async fn after_a_record_has_failed_no_other_record_is_started() {
         let started = RefCell::new(Vec::new());
         let work = async |number: &usize, _: &Turn<'_>| {
             started.borrow_mut().push(*number);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_come_in_the_order_of_the_stream_whoever_is_ready_first_and_end_with_the_first_refusal() {
+    async fn turns_come_in_the_order_of_the_stream_and_end_with_the_first_failure() {
         let sent = RefCell::new(Vec::new());
         let work = async |number: &usize, turn: &Turn<'_>| {
             // The later ones are ready first.
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_stream_too_a_panic_or_a_hang_holds_up_nobody_beyond_the_deadline() {
+    async fn a_record_that_panics_or_hangs_delays_the_others_until_the_deadline_at_most() {
         let deadline = in_ms(1_000);
         let work = async |item: &&str, turn: &Turn<'_>| match *item {
             "panics" => panic!("a bug"),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_names_what_is_to_be_retried_and_a_blank_id_stands_for_all_of_it() {
+    fn a_reply_names_the_items_to_retry_and_a_blank_id_means_all_of_them() {
         let reply = |source: Source, records: &[&str]| {
             let records = records.iter().map(|record| serde_json::from_str::<&RawValue>(record).unwrap());
             serde_json::to_value(source.reply(records.map(|record| source.item_id(record)).collect())).unwrap()

@@ -1,8 +1,9 @@
-//! Contact records: what Connect streams about each contact once it is over, saved like the end of a call.
+//! Contact records: Connect streams one about each contact after its end. Each is saved like the end of a call.
 //!
-//! A disconnect flow does not run when the caller hangs up first, and runs before an agent has written notes; the record
-//! comes for every contact and after that. It comes at least once, and again whenever attributes change. A record with
-//! words is saved, whichever segment of the call it is of; one without only if it is the call's last.
+//! A disconnect flow does not run if the caller hangs up first, and it runs before an agent has written notes. The
+//! contact record comes for every contact, and after the notes. It comes at least once, and again whenever attributes
+//! change. A record with words is always saved. A record without words is saved only if it is the last segment's
+//! contact record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,8 +27,9 @@ use crate::telemetry::{Report, Subject};
 use crate::turn::Turn;
 use crate::vocabulary::{Degradation, Handler, Reason};
 
-/// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox; if that fails
-/// too, nothing after it is started, and it is to be retried with all of those. Gives back their sequence numbers.
+/// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox. If that
+/// fails too, no other record is started, and it is retried with all that were not started. Returns their sequence
+/// numbers.
 pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let Batch { mut entries, opted_out } = read(records, services, request_id, Timestamp::now());
@@ -39,7 +41,7 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
         for entry in &call.entries {
             let deadlines = SaveDeadlines::of_a_record(half, deadline);
             let delivery = match entry.waits_for_words {
-                true => delivery::after_the_words(&entry.summary, services, deadlines, turn).await,
+                true => delivery::defer(&entry.summary, services, deadlines, turn).await,
                 false => {
                     delivery::to_api_or_outbox(&entry.summary, entry.newest.as_ref(), services, deadlines, turn).await
                 }
@@ -68,14 +70,14 @@ struct Batch {
     opted_out: BTreeSet<String>,
 }
 
-/// What one record says, or several that say the same.
+/// A summary to save, from one record or from several with the same words.
 struct Entry {
     sequence_numbers: Vec<String>,
     summary: Summary,
-    /// Whether it holds no words and somebody may be writing some.
+    /// Whether it has no words and somebody may be writing some.
     waits_for_words: bool,
     last_update: Option<Timestamp>,
-    /// The newest call of its customer in the batch in which somebody wrote something.
+    /// Its customer's newest call in the batch, among those in which somebody wrote something.
     newest: Option<Newest>,
 }
 
@@ -113,17 +115,17 @@ fn calls(entries: Vec<Entry>) -> Vec<Call> {
     calls
 }
 
-/// Reads the records of a batch. Of an opted-out call nothing is left, and of words that several records hold one entry;
-/// what holds no words is left out where something of the same call does.
+/// Reads the records of a batch. All entries of an opted-out call are dropped. Records with the same words become one
+/// entry. An entry without words is dropped if another entry of the same call has words.
 fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> Batch {
     let mut opted_out = BTreeSet::new();
     let mut entries: Vec<Entry> = Vec::new();
-    // Where the entry of these words is, or of a call without.
+    // The index of each entry, by its words' id; without words, by its call's id.
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for (number, record) in (0..).zip(records) {
         let text = text(record).unwrap_or_default();
         let sequence_number = batch::Source::Stream.item_id(record);
-        // Of one call's words in a batch the later ones came later.
+        // Within one call, words that come later in the batch must count as newer.
         let now = now.saturating_add(SignedDuration::from_millis(number)).unwrap_or(now);
         let Some(record) = ContactRecord::parse(&text) else {
             if Object::parse(&text).is_none() {
@@ -159,7 +161,8 @@ fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Times
 }
 
 impl Entry {
-    /// Takes in another record that says the same. The later one counts; and if one of them need not wait, none does.
+    /// Adds another record with the same words. The one that was updated last counts. If one of them need not wait,
+    /// neither waits.
     fn add(&mut self, mut other: Self) {
         self.sequence_numbers.append(&mut other.sequence_numbers);
         let waits_for_words = self.waits_for_words && other.waits_for_words;
@@ -171,7 +174,7 @@ impl Entry {
     }
 }
 
-/// What a record says, if it is to be saved.
+/// A record's entry. Returns `None` if the record is not to be saved.
 fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now: Timestamp) -> Option<Entry> {
     let contact = record.contact();
     let rule = contact.kind().record_rule();
@@ -185,14 +188,14 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
         return None;
     }
     let summary = summary(record, &services.config, now)
-        .inspect_err(|reason| tell_what_is_lost(*reason, contact, services, request_id))
+        .inspect_err(|reason| report_unsaved(*reason, contact, services, request_id))
         .ok()?;
     if end_call::is_marked(&summary, contact) {
         return None;
     }
     Some(Entry {
         sequence_numbers: Vec::new(),
-        // It may be a consulted colleague's, while the call goes on.
+        // It may be a consulted colleague's record, while the call goes on.
         waits_for_words: !has_words && contact.is_a_transfer(),
         summary,
         last_update: record.last_update().and_then(|text| text.parse().ok()),
@@ -200,22 +203,22 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
     })
 }
 
-/// Tells of a call that is not saved although something was said in it. Mostly there is nobody to save it for, or nobody who
-/// wants it, and nothing to tell.
-fn tell_what_is_lost(reason: Reason, contact: &Contact<'_>, services: &Services, request_id: &str) {
+/// Reports a call that should be saved but can't be. Most calls that are not saved are no loss: they have no words, or
+/// the customer has opted out.
+fn report_unsaved(reason: Reason, contact: &Contact<'_>, services: &Services, request_id: &str) {
     let contact_id = contact.contact_id();
     if reason == Reason::InvalidEvent {
         let subject = Subject { contact_id, ..Subject::of_a_batch(Handler::ContactRecords, request_id) };
         let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
         services.metrics.record(&report, &subject);
     } else if reason == Reason::NoIdentity && end_call::holds_text(contact) {
-        let what = "nobody to save for what was written in this contact";
+        let what = "a summary or notes were not saved: no customer is known";
         services.metrics.degraded(Degradation::TextNotSaved, contact_id.as_deref(), None, what);
     }
 }
 
-/// What the API is told, or why it is not: by default only of contacts that identify was asked about. Nobody has a reference
-/// yet whom it could not look up in an outage, so any `lookup_status` tells.
+/// What the API is told, or why it is not told. By default only contacts that identify was asked about are saved. Any
+/// `lookup_status` shows that: a caller who could not be looked up in an outage has no reference.
 fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Result<Summary, Reason> {
     let contact = record.contact();
     let has_reference = identity::known_ref(contact).is_some();
@@ -227,7 +230,7 @@ fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Resul
     }
 }
 
-/// The text of a record's data, which Kinesis hands over in Base64.
+/// The text of a record's data, which Kinesis encodes in Base64.
 fn text(record: &RawValue) -> Option<String> {
     let kinesis = Object::parse(record.get())?.object("kinesis")?;
     let data: Base64Data = serde_json::from_str(kinesis.raw("data")?).ok()?;

@@ -1,4 +1,4 @@
-//! End-call: saves through the Sticky Calls API what happened in a call, and never fails the flow.
+//! End-call: saves what happened in a call through the Sticky Calls API. It never fails the flow.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::telemetry::{Report, Severity};
 use crate::turn::Turn;
 use crate::vocabulary::{Reason, SaveAttribute, SaveStatus, Status};
 
-/// What every value is called that is to be saved as a variable of the rest of its name.
+/// The prefix of values that are saved as variables: `var_tier` is saved as `tier`.
 const VARIABLE_PREFIX: &str = "var_";
 
 /// The attribute in which flows store `saved_words`.
@@ -31,7 +31,7 @@ const MARK: &str = "sticky_calls_saved";
 
 /// Saves what happened in a call, for the flow that is about to end it; `now` is the time of the save.
 ///
-/// It always has an answer, by `deadline`.
+/// There is always an answer by `deadline`.
 pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instant, now: Timestamp) -> Answer {
     identity::check_opt_out(contact, &services.metrics);
     let summary = match summary(contact, &services.config, Source::Flow, now) {
@@ -49,27 +49,27 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     }
     let deadlines = SaveDeadlines::of_a_flow(deadline, share_after_the_api(services));
     let delivery = match summary.words {
-        // The agent's notes do not exist yet.
-        None => delivery::after_the_words(&summary, services, deadlines, &Turn::at_once()).await,
+        // The agent may be writing notes.
+        None => delivery::defer(&summary, services, deadlines, &Turn::at_once()).await,
         Some(_) => delivery::to_api_or_outbox(&summary, None, services, deadlines, &Turn::at_once()).await,
     };
     let saved_words = summary.saved_words().filter(|_| delivery.keeps_words());
     answer(Some(contact), delivery.report(), saved_words)
 }
 
-/// The answer if nothing was saved, with the reason.
+/// The answer with the reason why nothing was saved.
 pub fn fallback(contact: Option<&Contact<'_>>, reason: Reason) -> Answer {
     let (status, severity) = match reason {
         Reason::NoIdentity | Reason::InternalNumber | Reason::NotInbound | Reason::OptedOut | Reason::Simulated => {
             (SaveStatus::Skipped, Severity::Info)
         }
-        // Whatever the reason, what was said in this call is gone unless somebody enters it again.
+        // For every other reason the call's words are lost, unless somebody enters them again.
         _ => (SaveStatus::Failed, Severity::Error),
     };
     answer(contact, Report::new(Status::Save(status), Some(reason), severity), None)
 }
 
-/// What a save reserves of its budget for what comes after the API was asked.
+/// The part of a save's budget that is reserved for the time after the API was asked.
 fn share_after_the_api(services: &Services) -> Duration {
     match (&services.outbox, &services.ledger) {
         (Some(_), _) => budget::OUTBOX,
@@ -92,20 +92,20 @@ fn answer(contact: Option<&Contact<'_>>, report: Report, saved_words: Option<Str
     Answer { attributes, report }
 }
 
-/// Where a save is read from. The two differ in what is sent if nobody wrote anything.
+/// What a save is read from. The two differ in what is sent if nobody wrote anything.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// A flow's block.
     Flow,
-    /// The contact record, after all of it is over.
+    /// The contact record, after the end of the contact.
     Record(&'a ContactRecord<'a>),
 }
 
-/// What the API is told, or why it is not.
+/// What the API is told, or why it is not told.
 ///
 /// # Errors
 ///
-/// The reason of the `skipped` or `failed` answer.
+/// The reason for the `skipped` or `failed` answer.
 pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: Timestamp) -> Result<Summary, Reason> {
     if identity::has_opted_out(contact) {
         return Err(Reason::OptedOut);
@@ -143,11 +143,11 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
     })
 }
 
-/// Whether the contact says that these words are safe.
+/// Whether the contact has a mark that these words are safe.
 pub fn is_marked(summary: &Summary, contact: &Contact<'_>) -> bool {
     let (Some(words), Some(mark)) = (&summary.words, contact.attribute(MARK)) else { return false };
     let given = [CALL_SUMMARY, AGENT_NOTES, INTENT_STATUS].iter().any(|name| contact.parameter(name).is_some());
-    Mark::parse(&mark).is_some_and(|mark| mark.stops(words, &summary.request.call_id, given))
+    Mark::parse(&mark).is_some_and(|mark| mark.covers(words, &summary.request.call_id, given))
 }
 
 /// Whether somebody wrote something about the call: a summary or notes.
@@ -155,7 +155,8 @@ pub fn holds_text(contact: &Contact<'_>) -> bool {
     [CALL_SUMMARY, AGENT_NOTES].iter().any(|name| text(contact, name).is_some())
 }
 
-/// A text that somebody wrote: the block's parameter, else the contact attribute. The integration guide's filler does not count.
+/// A text that somebody wrote: the block's parameter, else the contact attribute. The integration guide's filler does
+/// not count.
 fn text(contact: &Contact<'_>, name: &str) -> Option<String> {
     let is_written = |text: &String| text.trim() != FILLER;
     contact.parameter(name).filter(is_written).or_else(|| contact.attribute(name).filter(is_written))
@@ -173,38 +174,38 @@ impl Texts {
         Self { summary, notes }
     }
 
-    /// What the next call starts from, and as what it was written.
+    /// The last issue for the next call, and its source.
     fn last_issue(&self) -> Option<(&String, &'static str)> {
         let summary = self.summary.as_ref().map(|text| (text, CALL_SUMMARY));
         summary.or_else(|| self.notes.as_ref().map(|text| (text, AGENT_NOTES)))
     }
 }
 
-/// The id of the words: of what somebody wrote, or decided by giving the block a status.
+/// The id of the words: what somebody wrote, or a status that was given to the block. `None` without words.
 fn words(contact: &Contact<'_>, texts: &Texts, source: Source<'_>) -> Option<WordsId> {
-    let is_decided = matches!(source, Source::Flow) && contact.parameter(INTENT_STATUS).is_some();
-    if !is_decided && texts.last_issue().is_none() {
+    let has_given_status = matches!(source, Source::Flow) && contact.parameter(INTENT_STATUS).is_some();
+    if !has_given_status && texts.last_issue().is_none() {
         return None;
     }
     let status = contact.value(INTENT_STATUS);
     Some(WordsId::new(texts.summary.as_deref(), texts.notes.as_deref(), status.as_deref()))
 }
 
-/// A word that the API does not know means that somebody should look. Without a word the record decides, and in a flow the
-/// call counts as resolved.
+/// The intent's status. An unknown one counts as open, so that somebody looks at it. If none is given, the contact
+/// record decides; in a flow the call counts as resolved.
 fn intent_status(contact: &Contact<'_>, source: Source<'_>) -> IntentStatus {
     match (contact.value(INTENT_STATUS), source) {
         (Some(word), _) => IntentStatus::parse(word.trim()).unwrap_or(IntentStatus::Open),
         (None, Source::Record(record)) => match record.ending() {
-            Ending::NobodyReached => IntentStatus::Open,
-            Ending::GaveUp => IntentStatus::Abandoned,
+            Ending::NotReached => IntentStatus::Open,
+            Ending::Abandoned => IntentStatus::Abandoned,
             Ending::Served => IntentStatus::Resolved,
         },
         (None, Source::Flow) => IntentStatus::Resolved,
     }
 }
 
-/// What the next call shall know. Card numbers are taken out of every text.
+/// The variables for the next call. Card numbers are masked in every text.
 fn variables(
     contact: &Contact<'_>,
     texts: &Texts,
@@ -212,7 +213,7 @@ fn variables(
     call_start: Option<String>,
     now: Timestamp,
 ) -> BTreeMap<String, String> {
-    // A call that nobody wrote about must not bury what an earlier one left.
+    // A call that nobody wrote about must not replace an earlier call's last issue.
     let (last_issue, source) = texts.last_issue().unzip();
     let call_date = contact
         .value("call_date")
@@ -234,7 +235,7 @@ fn variables(
     own.into_iter().chain(written_back).filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// As messages and rows keep it.
+/// Rounded as in the outbox's messages and the table's rows.
 fn to_the_millisecond(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }

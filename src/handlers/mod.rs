@@ -1,10 +1,11 @@
-//! The handlers, and what they hand back. They are the only place in which Connect's terms become the API's and back.
+//! The handlers, and what they return. Only they translate between Connect's terms and the API's.
 //!
 //! - [`start_call`]: identify, for a flow
 //! - [`end_call`]: save, for a flow
 //! - [`contact_records`]: save, from a stream of contact records
-//! - [`redelivery`]: what the outbox still holds
-//! - [`batch`]: what a batch is, where it comes from, and how its items are worked on; [`newest`]: the newest call in one
+//! - [`redelivery`]: deliver what waits in the outbox
+//! - [`batch`]: the source of a batch, how its items are processed, and which of them failed
+//! - [`newest`]: each customer's newest call in a batch
 
 pub mod batch;
 pub mod contact_records;
@@ -43,7 +44,7 @@ pub async fn answer_flow(
 ) -> Answer {
     match action {
         Action::StartCall => start_call::handle(contact, services, deadline, now).await,
-        // So that a lookup does not carry a save's larger future about.
+        // Boxed, so that a lookup's future does not get the size of a save's.
         Action::EndCall => Box::pin(end_call::handle(contact, services, deadline, now)).await,
     }
 }
@@ -62,7 +63,7 @@ pub fn fallback(
     }
 }
 
-/// Works on a batch, and is done by `deadline`. Gives back the ids of the items that are to be retried.
+/// Processes a batch, and is done by `deadline`. Returns the ids of the batch item failures.
 pub async fn answer_batch(
     source: Source,
     records: &[&RawValue],

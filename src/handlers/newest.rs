@@ -1,24 +1,24 @@
-//! Which call of each customer in a batch is the newest in which somebody wrote something. Several items of a batch are
-//! delivered at once, so what the table knows comes too late for them.
+//! Finds each customer's newest call in a batch, among those in which somebody wrote something. Several items of a
+//! batch are delivered at once, so the table learns too late which of them is the newest.
 
 use std::collections::BTreeMap;
 
 use crate::summary::{Newest, Summary};
 
-/// For each summary the newest call of its customer among all of them, itself included.
+/// For each summary its customer's newest call among all of them, itself included.
 pub fn among(summaries: &[&Summary]) -> Vec<Option<Newest>> {
     let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
     for summary in summaries.iter().filter(|summary| summary.holds_text()) {
-        for place in places_left(summary) {
+        for key in keys_written(summary) {
             let this = summary.as_newest();
             let is_newer = |known: &Newest| order(&this) >= order(known);
-            if newest.get(&place).is_none_or(is_newer) {
-                newest.insert(place, this);
+            if newest.get(&key).is_none_or(is_newer) {
+                newest.insert(key, this);
             }
         }
     }
     let of = |summary: &&Summary| {
-        let found = places_looked_at(summary).into_iter().filter_map(|place| newest.get(&place));
+        let found = keys_read(summary).into_iter().filter_map(|key| newest.get(&key));
         found.max_by_key(|newest| order(newest)).cloned()
     };
     summaries.iter().map(of).collect()
@@ -28,19 +28,20 @@ fn order(newest: &Newest) -> (i64, i64) {
     (newest.started_ms, newest.came_ms)
 }
 
-/// Where a summary leaves that its call may be the newest. People who share a phone have a `customer_ref` each, if they have
-/// one.
-fn places_left(summary: &Summary) -> Vec<String> {
-    let mut places: Vec<_> = hints(summary).map(|hint| format!("anybody's {hint}")).collect();
+/// The keys under which a summary's call may be the newest. "somebody's" are the hints of customers without a
+/// `customer_ref`; "anybody's" are everybody's. So people who share a phone are told apart if they have a
+/// `customer_ref`.
+fn keys_written(summary: &Summary) -> Vec<String> {
+    let mut keys: Vec<_> = hints(summary).map(|hint| format!("anybody's {hint}")).collect();
     match &summary.request.customer_ref {
-        Some(customer_ref) => places.push(format!("customer {}", customer_ref.as_str())),
-        None => places.extend(hints(summary).map(|hint| format!("somebody's {hint}"))),
+        Some(customer_ref) => keys.push(format!("customer {}", customer_ref.as_str())),
+        None => keys.extend(hints(summary).map(|hint| format!("somebody's {hint}"))),
     }
-    places
+    keys
 }
 
-/// Where it looks for a newer one.
-fn places_looked_at(summary: &Summary) -> Vec<String> {
+/// The keys under which a summary's customer has calls.
+fn keys_read(summary: &Summary) -> Vec<String> {
     match &summary.request.customer_ref {
         Some(customer_ref) => {
             let somebodys = hints(summary).map(|hint| format!("somebody's {hint}"));
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_customer_who_rang_twice_has_one_newest_call_however_they_are_known() {
+    fn a_customer_who_called_twice_has_one_newest_call_whether_known_by_number_or_reference() {
         let by_number =
             [summary("second", 2, None, "+1"), summary("first", 1, None, "+1"), summary("other", 9, None, "+2")];
         assert_eq!(newest(&by_number), ["second", "second", "other"]);
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_a_text_is_no_newest_one() {
+    fn a_call_without_a_text_does_not_count_as_the_newest() {
         let mut silent = summary("silent", 2, None, "+1");
         silent.request.variables.clear();
         assert_eq!(newest(&[summary("spoken", 1, None, "+1"), silent]), ["spoken", "spoken"]);

@@ -1,7 +1,8 @@
-//! Redelivery: messages of the outbox's queue, delivered to the API at last.
+//! Redelivery: delivers the messages of the outbox to the API.
 //!
-//! Lambda deletes the messages that are not reported back. One that is reported is retried: after a while that grows with
-//! each try, until the queue moves it to its dead letters. A message is never queued a second time.
+//! A message that can't be delivered is reported as a batch item failure; Lambda deletes the others. It is retried
+//! after a delay that grows with each attempt, until the queue moves it to the dead-letter queue. It is never enqueued
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,12 +17,12 @@ use super::newest;
 use crate::budget::SaveDeadlines;
 use crate::delivery;
 use crate::services::Services;
-use crate::services::outbox::{self, Kept};
+use crate::services::outbox::{self, Content};
 use crate::summary::{Newest, Summary};
 use crate::telemetry::{Report, Severity, Subject};
 use crate::vocabulary::{Degradation, Handler, Metric, Reason, SaveStatus, Status};
 
-/// Delivers the messages of a batch before `deadline`. Gives back the ids of those that are to be retried.
+/// Delivers the messages of a batch before `deadline`. Returns the ids of the batch item failures.
 pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
     let subject = || Subject::of_a_batch(Handler::Redelivery, request_id);
     let deliver = async |call: &Call<'_>| {
@@ -50,10 +51,11 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
         .await
 }
 
-/// The status of what is retried: nothing is lost, and after the last retry an alarm tells of the dead letter.
+/// The status of a message that is retried: nothing is lost. After the last retry it is a dead letter, and an alarm
+/// fires.
 const QUEUED: Status = Status::Save(SaveStatus::Queued);
 
-/// The messages about one call, in the order in which their words came: they are delivered one after the other.
+/// The messages about one call, in the order in which their words came. They are delivered one after the other.
 struct Call<'a> {
     messages: Vec<Message<'a>>,
 }
@@ -63,19 +65,19 @@ struct Message<'a> {
     raw: &'a RawValue,
     sqs: Option<SqsMessage>,
     /// What it holds, or why it can't be read.
-    kept: Result<Kept, String>,
-    /// The newest call of its customer in the batch.
+    content: Result<Content, String>,
+    /// Its customer's newest call in the batch.
     newest: Option<Newest>,
 }
 
 impl<'a> Message<'a> {
     fn read(raw: &'a RawValue) -> Self {
         let sqs: Option<SqsMessage> = serde_json::from_str(raw.get()).ok();
-        let kept = match &sqs {
+        let content = match &sqs {
             Some(sqs) => outbox::read(sqs.body.as_deref().unwrap_or_default()).map_err(|why| why.to_string()),
-            None => Err("no message of a queue".to_owned()),
+            None => Err("not an SQS message".to_owned()),
         };
-        Self { raw, sqs, kept, newest: None }
+        Self { raw, sqs, content, newest: None }
     }
 
     fn id(&self) -> String {
@@ -83,14 +85,14 @@ impl<'a> Message<'a> {
     }
 
     fn summary(&self) -> Option<&Summary> {
-        match &self.kept {
-            Ok(Kept::Summary { summary, .. }) => Some(summary),
+        match &self.content {
+            Ok(Content::Summary { summary, .. }) => Some(summary),
             _ => None,
         }
     }
 }
 
-/// The calls of a batch. A message about no call is on its own.
+/// The calls of a batch. A message without a summary is a call of its own.
 fn calls<'a>(records: &[&'a RawValue]) -> Vec<Call<'a>> {
     let mut messages: Vec<_> = records.iter().map(|raw| Message::read(raw)).collect();
     let newest = newest::among(&messages.iter().filter_map(Message::summary).collect::<Vec<_>>());
@@ -110,14 +112,14 @@ fn calls<'a>(records: &[&'a RawValue]) -> Vec<Call<'a>> {
     calls
 }
 
-/// Whether a message may be deleted: what it holds is where it belongs, or is not wanted.
+/// Delivers a message. Returns whether it may be deleted: its content is delivered, or is not to be saved.
 async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<'_>, deadline: Instant) -> bool {
     let count = message.sqs.as_ref().and_then(|sqs| sqs.attributes.get("ApproximateReceiveCount"));
     let receives = count.and_then(|count| count.parse().ok()).unwrap_or(1);
     let subject = Subject { receives: Some(receives), ..subject };
     let deadlines = SaveDeadlines::of_a_message(deadline);
-    let is_done = match &message.kept {
-        Ok(Kept::Summary { summary, since }) => {
+    let is_done = match &message.content {
+        Ok(Content::Summary { summary, since }) => {
             let delivery = delivery::from_outbox(summary, message.newest.as_ref(), services, deadlines).await;
             let is_done = delivery.is_done();
             let mut report = delivery.report();
@@ -128,8 +130,8 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
             services.metrics.record(&report, &Subject { contact_id: summary.contact_id.clone(), ..subject });
             is_done
         }
-        Ok(Kept::Tombstones { ids, since }) => {
-            let is_done = bury(ids, *since, services, deadlines.api).await;
+        Ok(Content::Tombstones { ids, since }) => {
+            let is_done = write_tombstones(ids, *since, services, deadlines.api).await;
             if !is_done {
                 services.metrics.measure(Metric::OutboxWait, seconds_since(*since));
             }
@@ -138,11 +140,11 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
         Err(why) => {
             let mut report = Report::failed(Reason::InvalidEvent, why.clone());
             if receives > 1 {
-                // An operator has been told, and will be again by the alarm on the dead letters.
+                // The first receive has logged an ERROR. The alarm on dead letters will fire too.
                 report.severity = Severity::Warn;
             }
             services.metrics.record(&report, &subject);
-            // At once, so that it gets to the dead letters soon.
+            // Retried at once, so that it becomes a dead letter soon.
             delay_retry(Duration::ZERO, message, services, deadline).await;
             return false;
         }
@@ -157,17 +159,19 @@ fn seconds_since(then: Timestamp) -> u64 {
     u64::try_from(Timestamp::now().duration_since(then).as_secs()).unwrap_or_default()
 }
 
-/// Writes the tombstones of a save that was at `since`, if the cache may still hold what they invalidate. Whether that is
-/// done.
-async fn bury(ids: &[String], since: Timestamp, services: &Services, deadline: Instant) -> bool {
-    let Some(cache) = services.cache.as_ref().filter(|cache| cache.may_have_kept_before(since)) else { return true };
-    let Err(error) = cache.bury(ids, deadline).await else { return true };
+/// Writes the tombstones of a save that was at `since`, if the cache may still hold answers from before it. Returns
+/// whether nothing is left to do.
+async fn write_tombstones(ids: &[String], since: Timestamp, services: &Services, deadline: Instant) -> bool {
+    let Some(cache) = services.cache.as_ref().filter(|cache| cache.may_hold_answers_from_before(since)) else {
+        return true;
+    };
+    let Err(error) = cache.write_tombstones(ids, deadline).await else { return true };
     let what = "the cache may hold what was known before a save";
     services.metrics.degraded(Degradation::CacheInvalidation, None, Some(&error), what);
     false
 }
 
-/// Says when a message is to be retried. If the queue does not take that, it is after the queue's own visibility time-out.
+/// Delays the retry of a message by `wait`. If that fails, it is retried after the queue's own visibility time-out.
 async fn delay_retry(wait: Duration, message: &Message<'_>, services: &Services, deadline: Instant) {
     let receipt_handle = message.sqs.as_ref().and_then(|sqs| sqs.receipt_handle.as_ref());
     let (Some(outbox), Some(receipt_handle)) = (&services.outbox, receipt_handle) else { return };

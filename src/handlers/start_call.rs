@@ -1,4 +1,4 @@
-//! Start-call: asks the Sticky Calls API who is calling and maps its answer to `$.External`.
+//! Start-call: asks the Sticky Calls API who is calling, and maps its answer to `$.External`.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::vocabulary::{Degradation, IdentifyAttribute, LookupSource, LookupStat
 
 /// Identifies the caller; `now` is the time of the call.
 ///
-/// It always has an answer, by `deadline`: the same attributes on every path.
+/// There is always an answer by `deadline`, and it always has the same attributes.
 pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instant, now: Timestamp) -> Answer {
     let config = &services.config;
     identity::check_opt_out(contact, &services.metrics);
@@ -37,7 +37,7 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
     answer
 }
 
-/// The answer if the API was not asked or did not help: what is known of nobody, with the reason.
+/// The answer if the API was not asked or gave no answer: the attributes of an unknown caller, with the reason.
 pub fn fallback(contact: Option<&Contact<'_>>, config: &Config, reason: Reason, now: Timestamp) -> Answer {
     let (status, severity) = match reason {
         Reason::NoIdentity | Reason::InternalNumber | Reason::NotInbound | Reason::OptedOut => {
@@ -50,7 +50,7 @@ pub fn fallback(contact: Option<&Contact<'_>>, config: &Config, reason: Reason, 
     Answer { attributes: attributes(contact, config, &StartAnswer::default(), &report, now), report }
 }
 
-/// The answer to the flow if the API gave one: `answer`, weighed by the threshold, with the `source` that it came from.
+/// The answer to the flow if the API or the cache gave one. The threshold decides about the status.
 pub fn answered(
     contact: &Contact<'_>,
     services: &Services,
@@ -68,11 +68,11 @@ pub fn answered(
     Answer { attributes: attributes(Some(contact), &services.config, answer, &report, now), report }
 }
 
-/// What the API is asked, or why it is not.
+/// What the API is asked, or why it is not asked.
 ///
 /// # Errors
 ///
-/// The reason of the `skipped` answer, or [`Reason::InvalidEvent`].
+/// The reason for the `skipped` answer, or [`Reason::InvalidEvent`].
 pub fn request(contact: &Contact<'_>, config: &Config) -> Result<StartRequest, Reason> {
     if identity::has_opted_out(contact) {
         return Err(Reason::OptedOut);
@@ -116,10 +116,10 @@ fn attributes(
     now: Timestamp,
 ) -> Attributes {
     let is_returning = (report.status == Status::Lookup(LookupStatus::Matched)).to_string();
-    // A flow stores what it gets, so a reference that it already had must not come back empty.
+    // A flow stores the reference that it gets, so an empty one must not replace one that it already has.
     let customer_ref = answer.customer_ref.clone().or_else(|| identity::known_ref(contact?));
     let (last_issue, last_issue_source) = last_issue(answer);
-    // A name with nothing to read in it is no name.
+    // An intent whose name is blank does not count.
     let intents = || answer.open_intents.iter().filter(|intent| !attribute_text(&intent.name).is_empty());
     let intent = intents().next();
     let intent_status = intent.and_then(|intent| intent.status.as_deref());
@@ -151,7 +151,7 @@ fn attributes(
     Attributes::new(fixed.chain(variables))
 }
 
-/// The last issue and who wrote it. A save without summary and notes left a filler that says nothing.
+/// The last issue and its source. Both are empty if the text is the integration guide's filler.
 fn last_issue(answer: &StartAnswer) -> (String, &'static str) {
     let text = answer.variables.get(summary::LAST_ISSUE).map(|text| attribute_text(text)).unwrap_or_default();
     if text.is_empty() || text.trim() == summary::FILLER {
@@ -165,7 +165,7 @@ fn last_issue(answer: &StartAnswer) -> (String, &'static str) {
     (text, source)
 }
 
-/// A confidence as flows compare it: it always has a decimal point.
+/// A confidence as text. It always has a decimal point, as flows compare it.
 fn decimal(confidence: f64) -> String {
     // Adding zero turns -0 into 0.
     let text = (confidence + 0.0).to_string();

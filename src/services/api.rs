@@ -1,4 +1,4 @@
-//! The Sticky Calls API as the handlers ask it: the client, with the key of the moment, behind the circuit breaker.
+//! The Sticky Calls API for the handlers: the client, with the current key, behind the circuit breaker.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::circuit_breaker::{CircuitBreaker, Verdict};
 use super::keys::{Keys, NoKey};
 use crate::sticky_calls::{ApiKey, Attempts, Call, Client, EndAnswer, EndRequest, Error, StartRequest, Started};
 
-/// The API, the key to it, and what is known of its health.
+/// The API's client, its key and its circuit breaker.
 pub struct Api {
     client: Client,
     /// Where the key comes from.
     pub keys: Keys,
-    /// `None` if it is switched off.
+    /// `None` if the circuit breaker is switched off.
     breaker: Option<CircuitBreaker>,
-    /// How long a caller waits. Batches wait longer.
+    /// How long a caller waits for an answer. Batches wait longer.
     flow_budget: Duration,
 }
 
@@ -26,8 +26,8 @@ impl From<NoKey> for Error {
 }
 
 impl Api {
-    /// Asks with `client`, and with the key that `keys` gives; with a `breaker`, not while that is open. An answer that took
-    /// longer than `flow_budget` does not close it.
+    /// The API behind `client`, with the key from `keys`. It is not asked while `breaker` is open. An answer that took
+    /// longer than `flow_budget` does not close `breaker`.
     pub fn new(client: Client, keys: Keys, breaker: Option<CircuitBreaker>, flow_budget: Duration) -> Self {
         Self { client, keys, breaker, flow_budget }
     }
@@ -37,27 +37,27 @@ impl Api {
         self.client.open_first_connection(deadline).await;
     }
 
-    /// Asks who is calling, and is done before `deadline`: at once if the circuit breaker is open.
+    /// Asks who is calling, and is done before `deadline`. If the circuit breaker is open, it fails at once.
     pub async fn start_call(&self, request: &StartRequest, deadline: Instant) -> Call<Started> {
         self.unless_open(self.ask(deadline, async |key| self.client.start_call(request, key, deadline).await)).await
     }
 
-    /// Saves what happened, and is done before `deadline`: at once if the circuit breaker is open.
+    /// Saves what happened, and is done before `deadline`. If the circuit breaker is open, it fails at once.
     pub async fn end_call(&self, request: &EndRequest, deadline: Instant) -> Call<EndAnswer> {
         self.unless_open(self.ask(deadline, async |key| self.client.end_call(request, key, deadline).await)).await
     }
 
-    /// The same, whether the circuit breaker is open or not.
+    /// The same, even if the circuit breaker is open.
     pub async fn end_call_regardless(&self, request: &EndRequest, deadline: Instant) -> Call<EndAnswer> {
         let call = self.ask(deadline, async |key| self.client.end_call(request, key, deadline).await).await;
-        // That it failed tells little: what is sent again has failed before, and may be its own cause.
+        // A failure does not count: the message has failed before, and may itself be the cause.
         if let (Some(breaker), Verdict::Up) = (&self.breaker, self.verdict(&call)) {
             breaker.answered();
         }
         call
     }
 
-    /// Lets the circuit breaker decide whether to ask, and learn from the answer.
+    /// Asks unless the circuit breaker is open, which learns from the answer.
     async fn unless_open<T>(&self, ask: impl Future<Output = Call<T>>) -> Call<T> {
         let Some(breaker) = &self.breaker else { return ask.await };
         let Some(admission) = breaker.admit() else {
@@ -68,7 +68,7 @@ impl Api {
         call
     }
 
-    /// Asks, and if the API refuses the key asks once more with another one, if there is one by now.
+    /// Asks. If the API refuses the key and the secret holds another one by now, asks once more with that.
     async fn ask<T>(&self, deadline: Instant, ask: impl AsyncFn(&ApiKey) -> Call<T>) -> Call<T> {
         let key = match self.keys.current(deadline).await {
             Ok(key) => key,
@@ -85,8 +85,8 @@ impl Api {
         Call { attempts: refused.attempts + call.attempts, ..call }
     }
 
-    /// What a call tells of the API's health. One without an attempt, for want of time or of a key, tells nothing; nor does
-    /// an answer for which no caller would have waited.
+    /// What a call says about the API's health. It says nothing if the API was not asked, because there was no time or
+    /// no key. It says nothing either if the answer took longer than a caller waits.
     fn verdict<T>(&self, call: &Call<T>) -> Verdict {
         match &call.result {
             _ if call.attempts.count == 0 => Verdict::Unknown,

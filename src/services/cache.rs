@@ -1,11 +1,12 @@
-//! The cache: answers to a start, kept for a few minutes in the table.
+//! The cache: the API's answers to a start, stored in the table for a few minutes.
 //!
-//! An answer is kept under a keyed hash of *all* that identified the caller, so that two people who share a phone never
-//! see each other's. A save invalidates what was kept before it, but it may know less of the caller than identify did. So
-//! it does not look for the answer: it leaves tombstones, by the `customer_ref` that both have, or, where the save has no
-//! such reference, by each single hint. An answer counts only if no tombstone is as new as the question it answered.
+//! An answer is stored under a keyed hash of *all* hints that identified the caller. So two people who share a phone
+//! never get each other's answer. A save invalidates the answers from before it, but it may know fewer hints than
+//! identify did, so it can't find them. Instead it writes tombstones: one for the `customer_ref`, or, if the save has
+//! none, one for each hint. An answer is used only if its request is newer than every tombstone for its customer and
+//! its hints.
 //!
-//! All times are the writing function's clock; `CLOCK_SKEW` allows for clocks that differ.
+//! All times are from the clock of the function that writes them; `CLOCK_SKEW` allows for clocks that differ.
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -14,19 +15,21 @@ use super::keyed_hash::KeyedHash;
 use crate::aws::{self, Row, Table};
 use crate::sticky_calls::{ApiKey, CustomerRef, EndRequest, StartAnswer, StartRequest, Started};
 
-/// How far two functions' clocks may differ. A tombstone invalidates answers to questions asked up to this much after it.
+/// How far two functions' clocks may differ. A tombstone also invalidates answers to requests that came so soon after
+/// it.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
 
-/// How long a tombstone is kept: longer than any answer can be.
+/// How long a tombstone is kept: longer than any answer.
 const TOMBSTONE_TTL: SignedDuration = SignedDuration::from_hours(25);
 
-/// What rows hold: when the question was asked or the save came, in milliseconds since 1970; the customer in an answer; the
-/// answer, as JSON.
+/// When the API was asked, or when the save came, in milliseconds since 1970.
 const AT: &str = "at_ms";
+/// The customer in an answer.
 const CUSTOMER_REF: &str = "customer_ref";
+/// The answer, as JSON.
 const ANSWER: &str = "answer";
 
-/// The kept answers.
+/// The cached answers.
 pub struct Cache {
     table: Table,
     ttl: SignedDuration,
@@ -38,11 +41,11 @@ impl Cache {
         Self { table, ttl }
     }
 
-    /// The answer that was kept for the same question, if it is fresh and no save has invalidated it.
+    /// The cached answer for the same hints, if it is fresh and no save has invalidated it.
     ///
     /// # Errors
     ///
-    /// If the table does not answer before `deadline`.
+    /// Fails if the table does not answer before `deadline`.
     pub async fn find(
         &self,
         request: &StartRequest,
@@ -58,15 +61,15 @@ impl Cache {
         let Some(kept) = kept.into_iter().next() else { return Ok(None) };
         let Some(customer_ref) = kept.text(CUSTOMER_REF) else { return Ok(None) };
         tombstones.extend(self.table.read(&[tombstone_by_customer(customer_ref)], deadline).await?);
-        Ok(self.is_good(&kept, &tombstones, Timestamp::now()).then(|| answer(&kept)).flatten())
+        Ok(self.is_usable(&kept, &tombstones, Timestamp::now()).then(|| answer(&kept)).flatten())
     }
 
-    /// Keeps the API's answer to a question that was asked at `asked`. One that names no customer is not kept, since no
-    /// save could invalidate it.
+    /// Stores the API's answer to a request that was sent at `asked`. An answer without a `customer_ref` is not stored,
+    /// because no save could invalidate it.
     ///
     /// # Errors
     ///
-    /// If the table does not take it before `deadline`.
+    /// Fails if the table does not confirm it before `deadline`.
     pub async fn keep(
         &self,
         request: &StartRequest,
@@ -84,8 +87,8 @@ impl Cache {
         self.table.write(&[row], deadline).await
     }
 
-    /// The ids of the tombstones for the customer of a save: for whom it was, and if only the API knows that, for
-    /// `customer_ref`, whom its answer named. Without a `key` hints can't be hashed, and no answer was kept under them.
+    /// The ids of the tombstones of a save: for the customer in its `request`, and for the `customer_ref` in the API's
+    /// answer. Without a `key` hints can't be hashed; then no answer was stored under them either.
     pub fn tombstones(request: &EndRequest, customer_ref: Option<&CustomerRef>, key: Option<&ApiKey>) -> Vec<String> {
         let hints = request.identity_hints.as_ref();
         let customers =
@@ -99,26 +102,26 @@ impl Cache {
         ids
     }
 
-    /// Writes tombstones, as of now.
+    /// Writes tombstones with the current time.
     ///
     /// # Errors
     ///
-    /// If the table does not take all of them before `deadline`.
-    pub async fn bury(&self, tombstones: &[String], deadline: Instant) -> Result<(), aws::Error> {
+    /// Fails if the table does not confirm all of them before `deadline`.
+    pub async fn write_tombstones(&self, tombstones: &[String], deadline: Instant) -> Result<(), aws::Error> {
         let now = Timestamp::now();
         let expires_at = now.saturating_add(TOMBSTONE_TTL).map_or(0, Timestamp::as_second);
         let row = |id: &String| Row::new(id.clone(), expires_at).with_number(AT, now.as_millisecond());
         self.table.write(&tombstones.iter().map(row).collect::<Vec<_>>(), deadline).await
     }
 
-    /// Whether an answer that was kept before `then` may still be used: without one a tombstone is of no use.
-    pub fn may_have_kept_before(&self, then: Timestamp) -> bool {
+    /// Whether an answer from before `then` may still be in use. If not, a tombstone is useless.
+    pub fn may_hold_answers_from_before(&self, then: Timestamp) -> bool {
         then.saturating_add(self.ttl).is_ok_and(|end| end > Timestamp::now())
     }
 
-    /// Whether a kept answer may be used `now`. DynamoDB deletes late, so its age is looked at here; an answer from the
-    /// future is as useless as an old one.
-    fn is_good(&self, kept: &Row, tombstones: &[Row], now: Timestamp) -> bool {
+    /// Whether a cached answer may be used `now`. DynamoDB deletes late, so its age is checked here. An answer from the
+    /// future is refused too.
+    fn is_usable(&self, kept: &Row, tombstones: &[Row], now: Timestamp) -> bool {
         let asked = kept.number(AT).unwrap_or_default();
         let age = SignedDuration::from_millis(now.as_millisecond().saturating_sub(asked));
         let is_fresh = age < self.ttl && age >= -CLOCK_SKEW;
@@ -128,13 +131,13 @@ impl Cache {
     }
 }
 
-/// The answer in a row, or `None` if it can't be read. When the call started that it answered is not when this one did.
+/// The answer in a row, or `None` if it can't be read. `call_start` is removed: it is the start of the earlier call.
 fn answer(kept: &Row) -> Option<StartAnswer> {
     let answer = StartAnswer::parse(kept.text(ANSWER)?)?;
     Some(StartAnswer { call_start: None, ..answer })
 }
 
-/// The cache's key: everything that the question says of the caller and the line, and nothing of the call.
+/// The cache's key: everything in the request about the caller and the line, and nothing about the call.
 fn answer_to(hashes: &KeyedHash, request: &StartRequest) -> String {
     let StartRequest { call_id: _, identity_hints, telco } = request;
     format!("answer:{}", hashes.of(&serde_json::json!([identity_hints, telco])))
@@ -144,7 +147,7 @@ fn tombstone_by_hint(hash: String) -> String {
     format!("hint:{hash}")
 }
 
-/// Plain, so that it outlives a change of the API's key.
+/// Not hashed, so that it stays valid when the API's key changes.
 fn tombstone_by_customer(customer_ref: &str) -> String {
     format!("customer:{customer_ref}")
 }
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn two_people_who_share_a_phone_never_share_an_entry() {
+    fn two_people_who_share_a_phone_never_share_a_cached_answer() {
         let id = |request: &StartRequest| answer_to(&hashes("sk_test_1"), request);
         let jane = question("+12025550101", "C-1001");
         assert_eq!(id(&jane), id(&StartRequest { call_id: "call_002".to_owned(), ..jane.clone() }));
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_and_no_id_can_be_read_in_the_tables_keys_and_another_api_key_makes_other_ones() {
+    fn the_tables_keys_show_no_number_and_no_id_and_change_with_the_api_key() {
         let request = question("+12025550101", "C-1001");
         let all = |key: &str| {
             let hashes = hashes(key);
@@ -224,25 +227,25 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_good_until_it_is_as_old_as_configured() {
+    fn a_cached_answer_is_used_until_its_configured_age() {
         let cache = cache();
-        assert!(cache.is_good(&row(0), &[], at(0)));
-        assert!(cache.is_good(&row(0), &[], at(299)));
-        assert!(!cache.is_good(&row(0), &[], at(300)));
-        assert!(!cache.is_good(&row(10), &[], at(0)), "from the future");
+        assert!(cache.is_usable(&row(0), &[], at(0)));
+        assert!(cache.is_usable(&row(0), &[], at(299)));
+        assert!(!cache.is_usable(&row(0), &[], at(300)));
+        assert!(!cache.is_usable(&row(10), &[], at(0)), "from the future");
     }
 
     #[test]
-    fn a_save_invalidates_what_was_asked_before_it_and_just_after() {
+    fn a_save_invalidates_answers_from_before_it_and_from_just_after_it() {
         let cache = cache();
-        assert!(!cache.is_good(&row(0), &[row(10)], at(20)), "asked before the save");
-        assert!(!cache.is_good(&row(11), &[row(10)], at(20)), "asked by a clock that may be ahead");
-        assert!(cache.is_good(&row(13), &[row(10)], at(20)), "asked after the save");
-        assert!(!cache.is_good(&row(13), &[row(1), row(12)], at(20)), "one of several");
+        assert!(!cache.is_usable(&row(0), &[row(10)], at(20)), "asked before the save");
+        assert!(!cache.is_usable(&row(11), &[row(10)], at(20)), "asked by a clock that may be ahead");
+        assert!(cache.is_usable(&row(13), &[row(10)], at(20)), "asked after the save");
+        assert!(!cache.is_usable(&row(13), &[row(1), row(12)], at(20)), "one of several");
     }
 
     #[test]
-    fn a_kept_answer_does_not_say_when_this_call_started() {
+    fn a_cached_answer_has_no_call_start() {
         let json = r#"{"customer_ref":"cust_1","call_start":"2026-02-07T10:30:00.000Z","identity":{"confidence":0.9}}"#;
         let kept = Row::default().with_text(ANSWER, json);
         let answer = answer(&kept).unwrap();

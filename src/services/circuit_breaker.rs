@@ -1,8 +1,8 @@
-//! The circuit breaker: an API that is down is not asked for a while, so that callers stop paying for it with silence.
+//! The circuit breaker: an API that is down is not asked for a while, so that callers do not wait for it in silence.
 //!
-//! Each execution environment has its own and learns from its own calls. After a few that failed in a row it opens. When
-//! its time is over it is half-open: one call goes through as a probe while the others still don't. A probe that is
-//! answered closes it; one that fails opens it for twice as long.
+//! Each execution environment has its own, which learns from its own calls. It opens after three failed calls in a row.
+//! After a while it is half-open: one call goes through as a probe, the others still don't. If the probe is answered,
+//! the circuit breaker closes. If the probe fails, it opens for twice as long.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,14 +14,14 @@ use crate::budget;
 /// How many calls in a row must fail before the API counts as down.
 const FAILURES: u32 = 3;
 
-/// What a call told of the API.
+/// What a call says about the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It answered while a caller would still have waited, if only to refuse.
+    /// It answered within the time that a caller waits, even if it refused.
     Up,
-    /// It did not answer in time, could not be reached, or failed itself.
+    /// It did not answer in time, could not be reached, or had an error of its own.
     Down,
-    /// Nothing: it was not asked, or its answer came later than a caller waits.
+    /// Nothing: it was not asked, or it answered later than a caller waits.
     Unknown,
 }
 
@@ -33,9 +33,9 @@ pub struct CircuitBreaker {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Calls that have failed since the last one that did not.
+    /// How many calls have failed since the last answer.
     failures: u32,
-    /// There while it is open or half-open.
+    /// `Some` while it is open or half-open.
     open: Option<Open>,
 }
 
@@ -43,14 +43,15 @@ struct State {
 struct Open {
     length: Duration,
     until: Instant,
-    /// The same by the wall clock: whether the other one goes on while Lambda has frozen the process is not documented.
+    /// The same by the wall clock. Whether `Instant`'s clock goes on while Lambda freezes the process is not
+    /// documented.
     until_on_the_wall: SystemTime,
     /// Whether a probe is under way.
     is_probed: bool,
 }
 
 impl Open {
-    fn during(length: Duration) -> Self {
+    fn new(length: Duration) -> Self {
         let until_on_the_wall = SystemTime::now() + length;
         Self { length, until: Instant::now() + length, until_on_the_wall, is_probed: false }
     }
@@ -61,7 +62,7 @@ impl Open {
 }
 
 impl CircuitBreaker {
-    /// Lets a call through, or not: `None` means that the API counts as down. What the call tells is to be handed to
+    /// Lets a call through. Returns `None` if the API counts as down. After the call, pass its verdict to
     /// [`Admission::learn`].
     pub fn admit(&self) -> Option<Admission<'_>> {
         self.admit_at(SystemTime::now())
@@ -78,7 +79,7 @@ impl CircuitBreaker {
         Some(Admission { breaker: self, is_probe: state.open.is_some() })
     }
 
-    /// The API answered, however it came to be asked.
+    /// Notes that the API has answered, even if the call was not let through by [`admit`](Self::admit).
     pub fn answered(&self) {
         let was = std::mem::take(&mut *self.lock());
         if was.open.is_some() {
@@ -86,21 +87,21 @@ impl CircuitBreaker {
         }
     }
 
-    fn failed(&self, told_by_a_probe: bool) {
+    fn failed(&self, is_probe: bool) {
         let mut state = self.lock();
         state.failures = state.failures.saturating_add(1);
         let length = match &state.open {
-            Some(open) if told_by_a_probe => (open.length * 2).min(budget::CIRCUIT_OPEN_LONGEST),
+            Some(open) if is_probe => (open.length * 2).min(budget::CIRCUIT_OPEN_LONGEST),
             None if state.failures >= FAILURES => budget::CIRCUIT_OPEN_FIRST,
-            // Too few yet; or it was under way when the breaker opened, and tells nothing new.
+            // Too few failures yet. Or the call began before the circuit breaker opened: then it says nothing new.
             _ => return,
         };
-        state.open = Some(Open::during(length));
+        state.open = Some(Open::new(length));
         let open_s = length.as_secs();
         tracing::warn!(open_s, "the circuit breaker is open: the API is not asked for {open_s} s");
     }
 
-    fn give_probe_back(&self) {
+    fn release_probe(&self) {
         if let Some(open) = &mut self.lock().open {
             open.is_probed = false;
         }
@@ -111,8 +112,8 @@ impl CircuitBreaker {
     }
 }
 
-/// A call that was let through. Dropped without a word, because somebody stopped waiting or it panicked, it tells nothing,
-/// and the next call is let through in its stead.
+/// A call that was let through. If it is dropped without a verdict, because nobody waits any more or it panicked, it
+/// says nothing. If it was the probe, the next call is the probe.
 #[derive(Debug)]
 pub struct Admission<'a> {
     breaker: &'a CircuitBreaker,
@@ -133,7 +134,7 @@ impl Admission<'_> {
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
         if self.is_probe {
-            self.breaker.give_probe_back();
+            self.breaker.release_probe();
         }
     }
 }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_answered_in_between_starts_the_count_over() {
+    async fn an_answered_call_resets_the_count_of_failures() {
         let breaker = CircuitBreaker::default();
         for verdict in [Verdict::Down, Verdict::Down, Verdict::Up, Verdict::Down, Verdict::Down] {
             assert!(call(&breaker, verdict));
@@ -180,17 +181,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_never_asked_tells_nothing() {
+    async fn a_call_that_did_not_ask_the_api_neither_counts_as_a_failure_nor_resets_the_count() {
         let breaker = CircuitBreaker::default();
         for verdict in [Verdict::Down, Verdict::Down, Verdict::Unknown] {
             assert!(call(&breaker, verdict));
         }
-        assert!(call(&breaker, Verdict::Down), "two failures and one call that told nothing");
+        assert!(call(&breaker, Verdict::Down), "two failures and one call that said nothing");
         assert!(!call(&breaker, Verdict::Up));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn half_open_one_caller_probes_while_the_others_still_do_not_wait() {
+    async fn while_it_is_half_open_one_call_is_the_probe_and_the_others_do_not_wait() {
         let breaker = open();
         pass(5).await;
         let probe = breaker.admit().unwrap();
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_was_abandoned_or_never_asked_leaves_its_place_to_the_next_call() {
+    async fn after_a_probe_without_a_verdict_the_next_call_is_the_probe() {
         let breaker = open();
         pass(5).await;
         drop(breaker.admit().unwrap());
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_is_not_the_probe_does_not_give_its_place_away() {
+    async fn a_call_from_before_it_opened_does_not_end_the_probe() {
         let breaker = CircuitBreaker::default();
         let (late, later) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         for _ in 0..FAILURES {
@@ -254,14 +255,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_to_whoever_asked_all_the_same_closes_it() {
+    async fn an_answer_to_a_call_that_it_did_not_let_through_closes_it() {
         let breaker = open();
         breaker.answered();
         assert!(call(&breaker, Verdict::Down) && call(&breaker, Verdict::Up));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_wall_clock_makes_it_half_open_if_a_freeze_has_stopped_the_other_clock() {
+    async fn the_wall_clock_makes_it_half_open_if_a_freeze_has_stopped_the_monotonic_clock() {
         let breaker = open();
         assert!(breaker.admit_at(SystemTime::now() + Duration::from_secs(4)).is_none());
         assert!(breaker.admit_at(SystemTime::now() + Duration::from_secs(6)).is_some());

@@ -1,8 +1,8 @@
-//! The API's key in use: fixed, or in a secret that may be rotated at any time.
+//! The API's current key: fixed, or in a secret that may be rotated at any time.
 //!
-//! A read of the secret belongs to nobody: it goes on when the call that began it stops waiting, and the next call finds
-//! the key, or waits for the same read. A store that takes longer than one call waits would otherwise be asked anew by
-//! every call, and never heard.
+//! A read of the secret goes on when the call that started it stops waiting. The next call finds the key, or waits for
+//! the same read. Otherwise, with a store that takes longer than a call waits, each call would start a new read and
+//! none would get the key.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,13 +19,13 @@ use crate::telemetry::Metrics;
 use crate::vocabulary::Degradation;
 use crate::vocabulary::Reason;
 
-/// Why there is no key to ask with.
+/// Why there is no key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoKey {
     /// [`Reason::Timeout`] if the store was late, [`Reason::Network`] if it could not be reached or throttles,
     /// [`Reason::Misconfigured`] if it refused or the secret holds no key.
     pub reason: Reason,
-    /// What the store said; never the secret.
+    /// What Secrets Manager said; never the secret.
     pub detail: String,
 }
 
@@ -49,7 +49,7 @@ impl From<aws::Error> for NoKey {
 /// A read of the secret that is under way; every call that needs it waits for the same one.
 type Reading = Shared<BoxFuture<'static, Result<ApiKey, NoKey>>>;
 
-/// The key, and where to read it again.
+/// The key, and the secret to read it from.
 pub struct Keys {
     secret: Option<Secret>,
     known: Arc<Mutex<Known>>,
@@ -60,29 +60,29 @@ pub struct Keys {
 #[derive(Default)]
 struct Known {
     key: Option<ApiKey>,
-    /// When the read began that brought the key; `None` if none ever did.
+    /// When the read that brought the key began. `None` if no read has.
     read: Option<Instant>,
-    /// Until when the key is used without another look.
+    /// Until when the key is used without reading the secret again.
     good_until: Option<Instant>,
     /// The read that is under way, and when it began.
     reading: Option<(Reading, Instant)>,
 }
 
 impl Known {
-    /// A key that is looked up again only when it is due.
-    fn not_yet_due(&self, now: Instant) -> Option<ApiKey> {
+    /// The key, unless the secret should be read again by now.
+    fn fresh_key(&self, now: Instant) -> Option<ApiKey> {
         self.key.clone().filter(|_| self.good_until.is_none_or(|until| now < until))
     }
 
-    /// The key that the secret held when it was asked at `asked`.
+    /// Takes the key from a read that began at `asked`.
     fn learn(&mut self, key: ApiKey, asked: Instant) {
         self.key = Some(key);
         self.read = Some(asked);
         self.good_until = Some(asked + budget::KEY_IN_USE);
     }
 
-    /// The secret is asked at `asked`: until it answers, nobody else waits for it who has a key.
-    fn keep_on(&mut self, asked: Instant) {
+    /// Notes that a read begins at `asked`. Until it ends, calls use the known key without waiting.
+    fn use_on(&mut self, asked: Instant) {
         self.good_until = Some(asked + budget::KEY_IN_USE_AFTER_A_FAILURE);
     }
 }
@@ -94,26 +94,26 @@ impl Keys {
         Self { secret: None, known: Arc::new(Mutex::new(known)), metrics }
     }
 
-    /// The key in a secret: its text, or in a JSON object the text at `api_key`.
+    /// The key in a secret: the whole text, or in a JSON object the text at `api_key`.
     pub fn in_secret(secret: Secret, metrics: Arc<Metrics>) -> Self {
         Self { secret: Some(secret), known: Arc::default(), metrics }
     }
 
-    /// The key as far as it is known, without asking anybody.
+    /// The last known key. The secret is not read.
     pub fn known(&self) -> Option<ApiKey> {
         lock(&self.known).key.clone()
     }
 
-    /// The key to ask with. If it is time to read the secret again, that takes at most [`budget::KEY_REFRESH`], and the last
-    /// known key is used meanwhile. If no key is known yet, the read may take what is left until `deadline`, less
+    /// The current key. If the secret should be read again, this waits at most [`budget::KEY_REFRESH`], and then uses
+    /// the last known key. If no key is known yet, the read may take the time until `deadline`, less
     /// [`budget::LEFT_FOR_THE_API`].
     ///
     /// # Errors
     ///
-    /// Why there is no key, if none is known by then.
+    /// [`NoKey`] if no key is known by then.
     pub async fn current(&self, deadline: Instant) -> Result<ApiKey, NoKey> {
         let now = Instant::now();
-        if let Some(key) = lock(&self.known).not_yet_due(now) {
+        if let Some(key) = lock(&self.known).fresh_key(now) {
             return Ok(key);
         }
         match self.known() {
@@ -128,17 +128,17 @@ impl Keys {
         }
     }
 
-    /// Reads the secret ahead of the first call, and waits for it until `deadline`.
+    /// Reads the secret ahead of the first call. Waits until `deadline`.
     pub async fn read_ahead(&self, deadline: Instant) {
         let _ = self.read(Instant::now(), deadline).await;
     }
 
-    /// Another key than the one that the API refused when it was asked at `asked`: read again, unless that was done
-    /// since. `None` if there is no other key.
+    /// Another key than the one that the API refused when it was asked at `asked`. Reads the secret again, unless it
+    /// was read since. Returns `None` if there is no other key.
     pub async fn after_refusal(&self, refused: &ApiKey, asked: Instant, deadline: Instant) -> Option<ApiKey> {
         let deadline = deadline.min(Instant::now() + budget::KEY_REFRESH);
         let is_older = || lock(&self.known).read.is_none_or(|read| read <= asked);
-        // A read that began before the refusal may bring the refused key once more.
+        // A read that began before the refusal may bring the refused key again.
         for _ in 0..2 {
             if is_older() && self.read(Instant::now(), deadline).await.is_err() {
                 break;
@@ -147,13 +147,13 @@ impl Keys {
         self.known().filter(|key| !key.is(refused))
     }
 
-    /// What the secret holds: by the read that is under way, else by one that begins `now`. It is waited for until
-    /// `deadline`, and goes on after that.
+    /// Waits until `deadline` for the key: from the read that is under way, else from one that begins `now`. The read
+    /// goes on after that.
     async fn read(&self, now: Instant, deadline: Instant) -> Result<ApiKey, NoKey> {
         let Some(secret) = &self.secret else { return self.known().ok_or_else(NoKey::unusable) };
         let reading = {
             let mut known = lock(&self.known);
-            // One that was abandoned while the function was frozen is not waited for.
+            // A read that took too long, because the function was frozen, is not waited for.
             let under_way = known.reading.clone().filter(|(_, began)| now < *began + budget::AWS_ABANDONED_AFTER);
             match under_way {
                 Some((reading, _)) => reading,
@@ -161,7 +161,7 @@ impl Keys {
                     let work = read(secret.clone(), Arc::clone(&self.known), Arc::clone(&self.metrics), now);
                     let reading = work.boxed().shared();
                     known.reading = Some((reading.clone(), now));
-                    known.keep_on(now);
+                    known.use_on(now);
                     tokio::spawn(reading.clone());
                     reading
                 }
@@ -171,7 +171,7 @@ impl Keys {
     }
 }
 
-/// Reads the secret, as asked at `asked`, and keeps what it says.
+/// Reads the secret, which was asked at `asked`, and stores the key in `known`.
 async fn read(
     secret: Secret,
     known: Arc<Mutex<Known>>,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_the_key_itself_or_an_object_that_has_it() {
+    fn a_secret_holds_the_key_as_its_text_or_in_a_json_object() {
         for secret in
             ["sk_test_1", " sk_test_1\n", r#"{"api_key":"sk_test_1"}"#, r#"{"other":1,"api_key":" sk_test_1 "}"#]
         {
@@ -240,53 +240,53 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_used_for_five_minutes_and_then_looked_up_again() {
+    fn a_key_is_used_for_five_minutes_and_then_read_again() {
         let began = Instant::now();
         let mut known = Known::default();
-        assert!(known.not_yet_due(began).is_none());
+        assert!(known.fresh_key(began).is_none());
         known.learn(key("sk_test_1"), began);
-        assert!(known.not_yet_due(began + Duration::from_secs(299)).is_some());
-        assert!(known.not_yet_due(began + Duration::from_secs(300)).is_none());
+        assert!(known.fresh_key(began + Duration::from_secs(299)).is_some());
+        assert!(known.fresh_key(began + Duration::from_secs(300)).is_none());
     }
 
     #[test]
-    fn a_store_that_is_down_leaves_the_last_key_in_use_and_is_asked_again_after_half_a_minute() {
+    fn if_the_store_is_down_the_last_key_stays_in_use_and_is_read_again_after_half_a_minute() {
         let began = Instant::now();
         let mut known = Known::default();
         known.learn(key("sk_test_1"), began);
         let later = began + Duration::from_secs(300);
-        known.keep_on(later);
-        assert!(known.not_yet_due(later + Duration::from_secs(29)).is_some());
-        assert!(known.not_yet_due(later + Duration::from_secs(30)).is_none());
+        known.use_on(later);
+        assert!(known.fresh_key(later + Duration::from_secs(29)).is_some());
+        assert!(known.fresh_key(later + Duration::from_secs(30)).is_none());
         assert!(known.key.is_some());
     }
 
     #[test]
-    fn without_any_key_every_call_looks_for_one() {
+    fn if_no_key_is_known_every_call_waits_for_one() {
         let mut known = Known::default();
-        known.keep_on(Instant::now());
-        assert!(known.not_yet_due(Instant::now()).is_none());
+        known.use_on(Instant::now());
+        assert!(known.fresh_key(Instant::now()).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn callers_do_not_wait_one_after_the_other_for_a_store_that_is_down() {
         let credentials = aws_sdk_secretsmanager::config::Credentials::new("id", "key", None, None, "test");
-        // Nobody listens on the first port.
+        // Nothing listens on port 1.
         let endpoint = Some("http://127.0.0.1:1".to_owned());
         let access = Access { region: "eu-central-1".to_owned(), credentials, endpoint };
         let keys = Keys::in_secret(access.clients(&Https::new().unwrap()).unwrap().secret("arn"), metrics());
         lock(&keys.known).learn(key("sk_test_1"), Instant::now());
         tokio::time::advance(budget::KEY_IN_USE).await;
-        assert!(lock(&keys.known).not_yet_due(Instant::now()).is_none());
+        assert!(lock(&keys.known).fresh_key(Instant::now()).is_none());
         let began = Instant::now();
         assert!(keys.current(began + budget::KEY_IN_USE).await.unwrap().is(&key("sk_test_1")));
         assert!(began.elapsed() <= budget::KEY_REFRESH);
         // The read goes on, and the next caller does not wait for it.
-        assert!(lock(&keys.known).not_yet_due(Instant::now()).is_some());
+        assert!(lock(&keys.known).fresh_key(Instant::now()).is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fixed_key_is_there_for_ever() {
+    async fn a_fixed_key_is_always_used() {
         let keys = Keys::fixed(key("sk_test_1"), metrics());
         tokio::time::advance(Duration::from_secs(100_000)).await;
         assert!(keys.current(Instant::now()).await.is_ok());

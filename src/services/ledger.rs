@@ -1,8 +1,9 @@
-//! The ledger: what the table knows of calls that are over. It decides three things: which words are taken or queued
-//! already, which call of a customer is the newest in which somebody wrote something, and which calls are opted out.
+//! The ledger: what the table knows about calls that are over. It answers three questions. Which words are saved or
+//! queued already? Which is a customer's newest call in which somebody wrote something? In which calls has the customer
+//! opted out?
 //!
-//! It is a help and no authority: if the table is slow or down it counts as empty. Then words may be taken twice, and
-//! older ones may come after newer ones; none is lost.
+//! Saves work without it. If the table is slow or down, the ledger counts as empty. Then words may be saved twice, and
+//! older words may replace newer ones, but no words are lost.
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -27,10 +28,10 @@ const CAME: &str = "came_ms";
 const INTENT: &str = "intent";
 const INTENT_STATUS: &str = "intent_status";
 
-/// The state of words that the API has. Else it is the reason why the outbox has them.
+/// The state of words that the API has. For words in the outbox, the state is the reason why they are there.
 const TAKEN: &str = "taken";
 
-/// A newer call's entry stays; one call's entries follow one another as its words come.
+/// Only a newer call's entry replaces another call's. A call's own entry is replaced by later words.
 const UNLESS_OLDER: Condition = Condition {
     expression: "attribute_not_exists(id) OR (call_id = :call_id AND came_ms <= :came_ms) \
                  OR (call_id <> :call_id AND started_ms < :started_ms)",
@@ -47,7 +48,7 @@ pub enum WordsState {
 }
 
 impl WordsState {
-    /// As a row keeps it: `taken`, or the reason.
+    /// The text in a row: `taken`, or the reason.
     fn as_str(self) -> &'static str {
         match self {
             Self::Taken => TAKEN,
@@ -60,12 +61,12 @@ impl WordsState {
     }
 }
 
-/// What the ledger says of a summary. The default is what an empty one says.
+/// What the ledger knows about a summary. The default is the answer of an empty ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Where its words are, if they have come before.
+    /// Where its words are, if they are saved or queued already.
     pub words: Option<WordsState>,
-    /// The newest call of its customer in which somebody wrote something.
+    /// Its customer's newest call in which somebody wrote something.
     pub newest: Option<Newest>,
     /// Whether the customer has opted out in this call.
     pub is_opted_out: bool,
@@ -82,12 +83,17 @@ impl Ledger {
         Self { table }
     }
 
-    /// What is known of a summary. Without a `key` nothing is found by hints.
+    /// What is known about a summary. Without a `key` nothing is found by hints.
     ///
     /// # Errors
     ///
-    /// If the table does not answer before `deadline`.
-    pub async fn look(&self, summary: &Summary, key: Option<&ApiKey>, deadline: Instant) -> Result<Known, aws::Error> {
+    /// Fails if the table does not answer before `deadline`.
+    pub async fn look_up(
+        &self,
+        summary: &Summary,
+        key: Option<&ApiKey>,
+        deadline: Instant,
+    ) -> Result<Known, aws::Error> {
         let (words, opt_out) = (words_id(summary), opt_out_id(&summary.request.call_id));
         let mut wanted = newest_ids(summary, None, key);
         wanted.push(opt_out.clone());
@@ -100,7 +106,7 @@ impl Ledger {
         let state = words.and_then(|id| WordsState::parse(row(&id)?.text(STATE)?));
         let customer_ref = summary.request.customer_ref.as_ref().map(CustomerRef::as_str);
         let of_this_customer = |row: &&Row| match (row.text(CUSTOMER_REF), customer_ref) {
-            // People who share a phone, or an address, have calls of their own.
+            // The hints may be shared: another customer with the same phone or address.
             (Some(theirs), Some(ours)) => theirs == ours,
             _ => true,
         };
@@ -112,12 +118,12 @@ impl Ledger {
         })
     }
 
-    /// Notes where the words of a summary are now, and that its call may be the newest one of its customer: of whom the
-    /// summary names, and of `customer_ref`, whom the API's answer named.
+    /// Notes where the words of a summary are now, and that its call may be its customer's newest one. The customer is
+    /// the one in the summary, and the `customer_ref` in the API's answer.
     ///
     /// # Errors
     ///
-    /// If the table does not take all of it before `deadline`; it may have some.
+    /// Fails if the table does not confirm all rows before `deadline`. Some may have been written.
     pub async fn note_words(
         &self,
         summary: &Summary,
@@ -140,7 +146,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// If the table does not take all of it before `deadline`; it may have some.
+    /// Fails if the table does not confirm all rows before `deadline`. Some may have been written.
     pub async fn note_opt_outs(&self, call_ids: &[String], deadline: Instant) -> Result<(), aws::Error> {
         let rows: Vec<_> = call_ids.iter().map(|call_id| Row::new(opt_out_id(call_id), expires_at())).collect();
         self.table.write(&rows, deadline).await
@@ -159,8 +165,8 @@ fn opt_out_id(call_id: &str) -> String {
     format!("opt-out:{}", sha256(call_id.as_bytes()))
 }
 
-/// Under what the newest call of a summary's customer is found. The reference is plain, so that it outlives a change of the
-/// API's key.
+/// The ids under which the newest call of a summary's customer is found. The reference is not hashed, so that it stays
+/// valid when the API's key changes.
 fn newest_ids(summary: &Summary, customer_ref: Option<&CustomerRef>, key: Option<&ApiKey>) -> Vec<String> {
     let named = summary.request.customer_ref.iter().chain(customer_ref).map(CustomerRef::as_str);
     let mut ids: Vec<_> = named.map(|customer_ref| format!("newest:customer:{customer_ref}")).collect();

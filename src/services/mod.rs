@@ -1,8 +1,8 @@
-//! What handlers can ask, built from the configuration.
+//! What handlers can use, built from the configuration.
 //!
-//! - [`Api`], [`Keys`]: the Sticky Calls API, asked with the key of the moment, behind the [`CircuitBreaker`]
-//! - [`Cache`]: the API's answers, for callers who ring back
-//! - [`Ledger`]: what is known of calls that are over: words that are safe, the newest call, opt-outs
+//! - [`Api`], [`Keys`]: the Sticky Calls API with its current key, behind the [`CircuitBreaker`]
+//! - [`Cache`]: the API's answers, for callers who call again
+//! - [`Ledger`]: what is known about calls that are over: words that are safe, the newest call, opt-outs
 //! - [`Outbox`]: summaries that still have to be delivered
 
 mod api;
@@ -39,19 +39,19 @@ pub struct Services {
     pub config: Config,
     /// The Sticky Calls API. `None` if it is not configured: then nothing is sent anywhere.
     pub api: Option<Api>,
-    /// Where summaries wait that the API did not take, if there is a queue for it.
+    /// The outbox, if a queue is configured.
     pub outbox: Option<Outbox>,
-    /// The API's answers, if there is a table for them and they may be used again.
+    /// The cache, if a table is configured and answers may be cached.
     pub cache: Option<Cache>,
-    /// What is known of calls that are over, if there is a table for it.
+    /// The ledger, if a table is configured.
     pub ledger: Option<Ledger>,
     table: Option<Table>,
-    /// What is counted of each invocation.
+    /// What is counted and measured in an invocation.
     pub metrics: Arc<Metrics>,
 }
 
 impl Services {
-    /// Builds what is configured and nothing else. Nothing is sent yet.
+    /// Builds what is configured. Nothing is sent yet.
     pub fn new(config: Config) -> Self {
         let metrics = Arc::new(Metrics::new(&config));
         let https = Https::new().inspect_err(|error| tracing::error!(%error, "TLS could not be set up")).ok();
@@ -65,8 +65,8 @@ impl Services {
         Self { config, api, outbox, cache, ledger, table, metrics }
     }
 
-    /// Reads the API's key and opens the connections that the first call will use, side by side and bounded; what fails
-    /// is the first call's to handle.
+    /// Reads the API's key and opens the connections that the first call will use: all at once, and for at most
+    /// [`budget::WARM_UP`]. Failures are ignored: the first call will meet them too.
     pub async fn warm_up(&self) {
         let deadline = Instant::now() + budget::WARM_UP;
         let key = async {

@@ -1,8 +1,8 @@
 //! The outbox: summaries that still have to be delivered, in an SQS queue.
 //!
-//! A message is a JSON object of a numbered version and holds the request to the API as it was made, so that a
-//! redelivery keeps the call's date, intent and variables whatever has become of the settings meanwhile. A message of
-//! another kind holds tombstones that the table did not take in time.
+//! A message is a JSON object with a version. It holds the request to the API as it was built, so that a redelivery
+//! sends the call's date, intent and variables even if the settings have changed meanwhile. Another kind of message
+//! holds tombstones that the table did not take in time.
 
 use std::time::Duration;
 
@@ -17,39 +17,39 @@ use crate::sticky_calls::{EndRequest, IdentityHints};
 use crate::summary::{CALL_DATE, FILLER, LAST_ISSUE, RESOLUTION, Summary, WordsId};
 use crate::vocabulary::Reason;
 
-/// The version of the messages that are written and read here.
+/// The version of the messages that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// How often a message is received before the queue moves it to its dead letters; the template's `maxReceiveCount`.
-/// Twelve receives span an outage of the API of six hours. Three more are for those that a throttled or killed function
-/// uses up.
+/// How often a message is received before the queue moves it to the dead-letter queue: the template's
+/// `maxReceiveCount`. Twelve receives last for an outage of the API of six hours. Three more make up for receives by a
+/// function that was throttled or killed.
 pub const MAX_RECEIVES: u32 = 15;
 
-/// How long a message waits after its first failed redelivery. The wait doubles with each, up to [`LONGEST_WAIT`].
+/// How long a message waits after its first failed redelivery. Each further failure doubles it, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 
-/// The longest that a message waits for its next redelivery.
+/// The longest time for which a message waits for its next redelivery.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// How long a summary without words waits for those that somebody may be writing: as long as SQS can delay a message.
-const ROOM_FOR_WORDS: Duration = MAX_DELAY;
+/// How long a summary without words waits, because somebody may be writing some: as long as SQS can delay a message.
+const WAIT_FOR_WORDS: Duration = MAX_DELAY;
 
-/// What a message says in place of a reason if the API has not been asked yet.
+/// The reason in a message about which the API has not been asked yet.
 const DEFERRED: &str = "deferred";
 
-/// What a message says in place of a reason if it holds tombstones.
+/// The reason in a message that holds tombstones.
 const TOMBSTONES: &str = "tombstones";
 
 /// A summary in the queue.
 #[derive(Serialize, Deserialize)]
 struct Message {
     version: u32,
-    /// Why it is here, for whoever looks at it.
+    /// Why it is here, for an operator who looks at it.
     reason: String,
     queued_at: String,
     contact_id: Option<String>,
     request: EndRequest,
-    /// What follows is missing in messages of earlier builds.
+    /// Messages of earlier builds lack this field and the following ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hints: Option<IdentityHints>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,7 +71,7 @@ struct TombstonesMessage {
 
 /// What a message holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kept {
+pub enum Content {
     /// A summary for the API.
     Summary {
         /// The summary.
@@ -79,11 +79,11 @@ pub enum Kept {
         /// When it was enqueued.
         since: Timestamp,
     },
-    /// What invalidates cached answers, for the table.
+    /// Tombstones for the table. They invalidate cached answers.
     Tombstones {
         /// Their ids.
         ids: Vec<String>,
-        /// When the save was that left them.
+        /// When the save was that they belong to.
         since: Timestamp,
     },
 }
@@ -91,14 +91,14 @@ pub enum Kept {
 /// Why a message can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It is no JSON object with a version.
-    #[error("no message of the outbox")]
-    NoMessage,
-    /// It was written by a newer version of this program, or by another one.
+    /// It is not a JSON object with a version.
+    #[error("not a message of the outbox")]
+    NotAMessage,
+    /// It was written by a newer version of this program, or by another program.
     #[error("a message of an unknown version")]
     UnknownVersion,
-    /// Its version is known, and something in it is missing or of the wrong type.
-    #[error("a message in which something is missing")]
+    /// Its version is known, but a field is missing or of the wrong type.
+    #[error("a message with a missing or malformed field")]
     Malformed,
 }
 
@@ -113,34 +113,33 @@ impl Outbox {
         Self { queue }
     }
 
-    /// Begins to enqueue a summary that was not delivered for `reason`; nobody waits for that beyond `deadline`. `Ok` in the end
-    /// means that it will be delivered, or ends where an operator is told of it; an error, that the queue did not say that
-    /// it has the message.
+    /// Starts to enqueue a summary that was not delivered for `reason`. Nobody waits longer than `deadline`. If the
+    /// result is `Ok`, the summary will be delivered or become a dead letter, which an alarm reports. If it is an
+    /// error, the queue did not confirm that it has the message.
     ///
     /// # Errors
     ///
-    /// If the message can't be written.
+    /// Fails if the message can't be written.
     pub fn enqueue(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<Pending<()>, aws::Error> {
         self.send(summary, reason.as_str(), Duration::ZERO, deadline)
     }
 
-    /// Enqueues a summary without words that is to be delivered later, when nobody can still be writing any, and is done
-    /// before `deadline`. `Ok` means the same.
+    /// Enqueues a summary without words. It is delivered 15 minutes later, when words that somebody was writing have
+    /// been saved. Done before `deadline`.
     ///
     /// # Errors
     ///
-    /// If the queue did not say that it has the message.
+    /// Fails if the queue did not confirm that it has the message.
     pub async fn defer(&self, summary: &Summary, deadline: Instant) -> Result<(), aws::Error> {
-        let mut sending = self.send(summary, DEFERRED, ROOM_FOR_WORDS, deadline)?;
+        let mut sending = self.send(summary, DEFERRED, WAIT_FOR_WORDS, deadline)?;
         sending.wait(deadline).await.unwrap_or(Err(aws::Error::Timeout))
     }
 
-    /// Enqueues the ids of tombstones that the table did not take, and is done before `deadline`. `Ok` means that they will
-    /// be written.
+    /// Enqueues the ids of tombstones that the table did not take. Done before `deadline`.
     ///
     /// # Errors
     ///
-    /// If the queue did not say that it has the message.
+    /// Fails if the queue did not confirm that it has the message.
     pub async fn enqueue_tombstones(
         &self,
         ids: &[String],
@@ -167,11 +166,11 @@ impl Outbox {
         Ok(self.queue.send(&written(write(summary, why, Timestamp::now()))?, delay, deadline))
     }
 
-    /// Delays the retry of a received message by `wait`, and is done before `deadline`.
+    /// Delays the retry of a received message by `wait`. Done before `deadline`.
     ///
     /// # Errors
     ///
-    /// If the queue does not take that.
+    /// Fails if the queue did not confirm that.
     pub async fn delay_retry(&self, receipt_handle: &str, wait: Duration, deadline: Instant) -> Result<(), aws::Error> {
         self.queue.hide(receipt_handle, wait, deadline).await
     }
@@ -206,20 +205,20 @@ fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<Str
 ///
 /// # Errors
 ///
-/// If it holds neither a summary nor tombstones, and why.
-pub fn read(body: &str) -> Result<Kept, Unreadable> {
-    let message = Object::parse(body).ok_or(Unreadable::NoMessage)?;
-    let version = message.number("version").ok_or(Unreadable::NoMessage)?;
+/// [`Unreadable`] says why it holds neither a summary nor tombstones.
+pub fn read(body: &str) -> Result<Content, Unreadable> {
+    let message = Object::parse(body).ok_or(Unreadable::NotAMessage)?;
+    let version = message.number("version").ok_or(Unreadable::NotAMessage)?;
     if version != f64::from(VERSION) {
         return Err(Unreadable::UnknownVersion);
     }
     if message.is_null(TOMBSTONES) {
-        serde_json::from_str(body).map(|message: Message| Kept::Summary {
+        serde_json::from_str(body).map(|message: Message| Content::Summary {
             since: time(&message.queued_at),
             summary: Box::new(summary(message)),
         })
     } else {
-        serde_json::from_str(body).map(|message: TombstonesMessage| Kept::Tombstones {
+        serde_json::from_str(body).map(|message: TombstonesMessage| Content::Tombstones {
             ids: message.tombstones,
             since: time(&message.queued_at),
         })
@@ -227,10 +226,10 @@ pub fn read(body: &str) -> Result<Kept, Unreadable> {
     .map_err(|_| Unreadable::Malformed)
 }
 
-/// The summary in a message. What it does not say, as those of earlier builds don't, follows from the request.
+/// The summary in a message. Values that messages of earlier builds lack are taken from the request.
 fn summary(message: Message) -> Summary {
     let Message { contact_id, mut request, hints, words, .. } = message;
-    // Earlier builds sent it where nobody had written anything.
+    // Earlier builds sent the filler if nobody had written anything.
     if request.variables.get(LAST_ISSUE).is_some_and(|text| text.trim() == FILLER) {
         request.variables.remove(LAST_ISSUE);
     }
@@ -249,7 +248,7 @@ fn summary(message: Message) -> Summary {
     }
 }
 
-/// A time in a message, or now: whatever is wrong with it, the summary is delivered.
+/// A time in a message. A malformed one counts as now, so that the summary is delivered all the same.
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap_or_else(|_| Timestamp::now())
 }
@@ -285,13 +284,13 @@ mod tests {
 
     fn read_summary(body: &str) -> Summary {
         match read(body) {
-            Ok(Kept::Summary { summary, .. }) => *summary,
+            Ok(Content::Summary { summary, .. }) => *summary,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn a_message_is_versioned_json_that_holds_the_request_as_it_was() {
+    fn a_message_is_json_with_a_version_and_the_request_as_it_was_built() {
         let now = "2026-02-07T10:30:00Z".parse().unwrap();
         let body = write(&summary(), "server_error", now).unwrap();
         let expected = json!({
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_id_that_is_none_does_not_get_into_the_log() {
+    fn a_text_that_does_not_look_like_a_contact_id_is_not_logged_as_one() {
         let written = Summary { contact_id: Some("+12025550101".to_owned()), ..summary() };
         let body = write(&written, "timeout", Timestamp::now()).unwrap();
         assert_eq!(read_summary(&body), Summary { contact_id: None, ..summary() });
@@ -346,14 +345,14 @@ mod tests {
         let body =
             r#"{"version":1,"reason":"tombstones","queued_at":"2026-02-07T10:30:00.000Z","tombstones":["customer:1"]}"#;
         let since = "2026-02-07T10:30:00Z".parse().unwrap();
-        assert_eq!(read(body), Ok(Kept::Tombstones { ids: vec!["customer:1".to_owned()], since }));
+        assert_eq!(read(body), Ok(Content::Tombstones { ids: vec!["customer:1".to_owned()], since }));
         assert_eq!(read(r#"{"version":1,"tombstones":7}"#), Err(Unreadable::Malformed));
     }
 
     #[test]
-    fn a_message_that_cannot_be_read_says_why() {
+    fn an_unreadable_message_is_refused_with_the_reason() {
         for body in ["", "text", "[]", "{}", r#"{"version":"1"}"#] {
-            assert_eq!(read(body), Err(Unreadable::NoMessage), "{body}");
+            assert_eq!(read(body), Err(Unreadable::NotAMessage), "{body}");
         }
         assert_eq!(read(r#"{"version":2,"request":{}}"#), Err(Unreadable::UnknownVersion));
         assert_eq!(read(r#"{"version":1,"request":{}}"#), Err(Unreadable::Malformed));

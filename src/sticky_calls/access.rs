@@ -1,4 +1,4 @@
-//! Where the API is, and the key to it.
+//! The API's URL and key.
 
 use std::net::IpAddr;
 
@@ -7,13 +7,13 @@ use reqwest::header::HeaderValue;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The API's address, without a slash at its end; the only seam that tests and local runs have.
+/// The API's URL, without a slash at its end. Tests and local runs change it; they change nothing else in the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// Takes an https URL; plain http only to a loopback address or to `host.docker.internal`, where a container finds
-    /// its host. `None` for everything else: the key would travel in clear, or elsewhere than to the API.
+    /// Takes an https URL. Plain http is allowed only to a loopback address, or to `host.docker.internal`, the host of
+    /// a container. Returns `None` for everything else: the key would be sent unencrypted, or not to the API.
     pub fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let host = url.host_str()?;
@@ -26,7 +26,7 @@ impl BaseUrl {
         (safe && plain && url.fragment().is_none()).then(|| Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 
-    /// The address as text.
+    /// The URL as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -38,20 +38,20 @@ fn is_this_machine(host: &str) -> bool {
         || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The API's key. It is shown to nothing but the API: not to `Debug`, not to a log.
+/// The API's key. Only the API gets it; neither `Debug` nor the log shows it.
 #[derive(Clone, Debug)]
 pub struct ApiKey(SecretString);
 
 impl ApiKey {
-    /// Takes a key, or `None` where it is blank or would not fit a header. Its form is the API's business.
+    /// Takes a key. Returns `None` if it is blank or can't be sent in a header. Only the API knows whether it is valid.
     pub fn new(secret: SecretString) -> Option<Self> {
         let is_blank = secret.expose_secret().trim().is_empty();
         let key = Self(secret);
         (!is_blank && key.authorization().is_some()).then_some(key)
     }
 
-    /// A key for keyed hashes, derived from this one for `purpose`. It says nothing of the key, and another purpose or
-    /// another key gives another one.
+    /// A key for keyed hashes, derived from this one for `purpose`. The API key can't be found from it. Another purpose
+    /// or another API key gives another result.
     pub fn derive(&self, purpose: &str) -> hmac::Key {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose_secret().as_bytes());
         hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, purpose.as_bytes()).as_ref())
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn https_is_taken_and_plain_http_only_on_this_machine() {
+    fn a_url_must_be_https_except_on_this_machine() {
         for url in [
             "https://api.stickycalls.com",
             "https://gateway.example.com:8443/sticky/",
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_would_give_the_key_away_is_refused() {
+    fn a_url_that_would_give_the_key_away_is_refused() {
         for url in [
             "http://api.stickycalls.com",
             "http://10.0.0.1",

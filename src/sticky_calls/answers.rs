@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use super::{CustomerRef, Error};
 use crate::json::Object;
 
-/// The fields that the documentation names for an answer to an end, `call_id` and a duration aside: by one of them an
-/// answer is known that leaves its `call_id` out.
+/// The fields that the documentation names for the answer to an end, without `call_id` and the duration. An answer
+/// without a `call_id` must have one of them.
 const FIELDS_OF_AN_END: [&str; 5] = ["customer_ref", "call_start", "call_end", "intents_updated", "variables_updated"];
 
-/// The API's answer to `POST /v1/calls/start`, as far as it is usable: any field may be missing, `null` or of the wrong
-/// type. The default is what is known of nobody.
+/// The usable part of the API's answer to `POST /v1/calls/start`. Any field may be missing, `null` or of the wrong
+/// type. The default is the answer about an unknown caller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartAnswer {
-    /// The customer's reference. A new caller gets a fresh one, so having one does not mean returning.
+    /// The customer's reference. A new caller gets one too, so it does not mean that the caller is returning.
     pub customer_ref: Option<CustomerRef>,
     /// When the call started.
     pub call_start: Option<Timestamp>,
@@ -23,22 +23,22 @@ pub struct StartAnswer {
     pub confidence: f64,
     /// The confidence in a word: `very_high`, `high`, `medium` or `low`.
     pub level: Option<&'static str>,
-    /// What the API would do with the match.
+    /// What the API recommends to do with the match.
     pub recommendation: Recommendation,
-    /// What is still open; only intents with a name.
+    /// The intents that are still open. Those without a name are left out.
     pub open_intents: Vec<OpenIntent>,
-    /// What earlier calls left, by name.
+    /// The variables of earlier calls, by name.
     pub variables: BTreeMap<String, String>,
 }
 
-/// What the API would do with a match.
+/// What the API recommends to do with a match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recommendation {
-    /// Take it for the same customer.
+    /// Treat the caller as this customer.
     Reuse,
     /// Ask first.
     Confirm,
-    /// Take it for nobody known.
+    /// Treat the caller as unknown.
     #[default]
     Ignore,
 }
@@ -63,7 +63,7 @@ impl Recommendation {
 pub struct OpenIntent {
     /// Its name: `billing_issue`, …
     pub name: String,
-    /// Its status, as the API says it.
+    /// Its status, in the API's word.
     pub status: Option<String>,
     /// How often the customer called about it.
     pub attempts: u64,
@@ -74,14 +74,14 @@ impl StartAnswer {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidResponse`] if it is no JSON object, [`Error::OtherCall`] if it is about another call.
+    /// [`Error::InvalidResponse`] if it is not a JSON object, [`Error::OtherCall`] if it is about another call.
     pub(super) fn to_call(body: &str, call_id: &str) -> Result<Self, Error> {
         let answer = object(body)?;
         check_call_id(&answer, call_id)?;
         Ok(Self::read(&answer))
     }
 
-    /// Reads an answer's body, or `None` where it is no JSON object.
+    /// Reads an answer's body. Returns `None` if it is not a JSON object.
     pub fn parse(body: &str) -> Option<Self> {
         Some(Self::read(&Object::parse(body)?))
     }
@@ -103,10 +103,10 @@ impl StartAnswer {
     }
 }
 
-/// The API's answer to `POST /v1/calls/end`, as far as it is of use.
+/// The useful part of the API's answer to `POST /v1/calls/end`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndAnswer {
-    /// The customer for whom it was saved; news where the request had identity hints alone.
+    /// The customer whose call it was. The request may have had identity hints instead.
     pub customer_ref: Option<CustomerRef>,
 }
 
@@ -115,8 +115,8 @@ impl EndAnswer {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidResponse`] if it is no JSON object, or does not say that an end was taken; [`Error::OtherCall`] if it
-    /// is about another call.
+    /// [`Error::InvalidResponse`] if it is not a JSON object, or does not say that the end was taken;
+    /// [`Error::OtherCall`] if it is about another call.
     pub(super) fn to_call(body: &str, call_id: &str) -> Result<Self, Error> {
         let answer = object(body)?;
         let names_the_call = check_call_id(&answer, call_id)?;
@@ -128,10 +128,10 @@ impl EndAnswer {
 }
 
 fn object(body: &str) -> Result<Object<'_>, Error> {
-    Object::parse(body).ok_or(Error::InvalidResponse { detail: "the answer is no JSON object" })
+    Object::parse(body).ok_or(Error::InvalidResponse { detail: "the answer is not a JSON object" })
 }
 
-/// Whether an answer names the call that was asked about. It need not, but must not name another one.
+/// Whether an answer names the request's call. It may leave the call out, but must not name another one.
 fn check_call_id(answer: &Object<'_>, call_id: &str) -> Result<bool, Error> {
     match answer.is_null("call_id") {
         true => Ok(false),
@@ -146,13 +146,13 @@ fn level(word: &str) -> Option<&'static str> {
 
 fn open_intent(entry: &Object<'_>) -> Option<OpenIntent> {
     let name = entry.text("intent").filter(|name| !name.trim().is_empty())?;
-    // A count that came as 2.0 is 2; a cast of a float ends at the integer's bounds.
+    // The API may send 2.0. A cast of a float out of range gives the integer's largest or smallest value.
     let attempts = entry.number("attempt_count").unwrap_or_default() as u64;
     Some(OpenIntent { name, status: entry.text("status"), attempts })
 }
 
-/// Variables are written as plain strings and read back as `{"value": …, "source": …, "ttl_seconds": …}`; a bare string
-/// is taken too.
+/// The variables. They are sent as plain strings, and the API returns them as `{"value": …, "source": …, "ttl_seconds":
+/// …}`. A plain string is accepted too.
 fn variables(all: &Object<'_>) -> BTreeMap<String, String> {
     all.keys()
         .filter_map(|name| {
@@ -203,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_object_is_an_answer_about_nobody() {
+    fn an_empty_object_is_an_answer_about_an_unknown_caller() {
         assert_eq!(StartAnswer::parse("{}").unwrap(), StartAnswer::default());
     }
 
     #[test]
-    fn an_end_says_for_whom_it_was_saved() {
+    fn the_answer_to_an_end_names_the_customer() {
         // The fields that the vendor's documentation names for `POST /v1/calls/end`.
         let body = r#"{"call_id":"call_001","customer_ref":"cust_1","call_start":"2026-02-07T10:30:00.000Z",
             "call_end":"2026-02-07T10:35:00.000Z","duration_seconds":300,"intents_updated":1,"variables_updated":2}"#;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_an_end_says_that_it_was_taken_or_it_was_not() {
+    fn an_end_counts_as_taken_only_if_the_answer_says_so() {
         for body in [r#"{"call_id":"c"}"#, r#"{"customer_ref":"x"}"#, r#"{"call_id":null,"variables_updated":0}"#] {
             assert!(EndAnswer::to_call(body, "c").is_ok(), "{body}");
         }
@@ -226,25 +226,25 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_another_call_is_nobodys() {
+    fn an_answer_about_another_call_is_refused() {
         for call_id in [r#""other""#, "7", "[]", r#""""#, "true"] {
             let body = format!(r#"{{"call_id":{call_id},"customer_ref":"x"}}"#);
             assert_eq!(StartAnswer::to_call(&body, "c"), Err(Error::OtherCall), "{body}");
             assert_eq!(EndAnswer::to_call(&body, "c"), Err(Error::OtherCall), "{body}");
         }
-        assert!(StartAnswer::to_call("{}", "c").is_ok(), "it need not say which");
+        assert!(StartAnswer::to_call("{}", "c").is_ok(), "it may leave the call out");
         assert!(StartAnswer::to_call(r#"{"call_id":7}"#, "7").is_ok());
     }
 
     #[test]
-    fn what_is_no_object_is_no_answer() {
+    fn an_answer_that_is_not_a_json_object_is_refused() {
         for body in ["", "null", "[]", "\"ok\"", "<html></html>", "{\"a\":1"] {
             assert_eq!(StartAnswer::parse(body), None, "{body}");
         }
     }
 
     #[test]
-    fn fields_of_the_wrong_type_cost_only_themselves() {
+    fn a_field_of_the_wrong_type_counts_as_absent_and_the_others_are_read() {
         let body = r#"{"customer_ref":7,"call_start":"yesterday",
             "identity":{"confidence":"0.9","level":"extreme","recommendation":null},
             "open_intents":[{"intent":""},{"intent":7},"refund",{"intent":"billing_issue","status":1,"attempt_count":"2"},

@@ -17,19 +17,19 @@ use crate::https::Https;
 use crate::json;
 use crate::vocabulary::Reason;
 
-/// How long an unused connection is worth keeping. Lambda freezes the function between calls, so nobody notices when
-/// the other side hangs up; servers and gateways do that after 60 s or more.
+/// How long an unused connection is kept. Lambda freezes the function between calls, so nobody notices when the other
+/// side closes it; servers and gateways do that after 60 s or more.
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
-/// The largest answer that is read. More is no answer of this API's.
+/// The largest answer that is read. The API's answers are much smaller.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// A call to the API: what came of it, and its attempts.
+/// The result of a call to the API, and its attempts.
 #[derive(Debug)]
 pub struct Call<T> {
-    /// What the API answered.
+    /// The answer or the failure.
     pub result: Result<T, Error>,
-    /// The attempts, retry included.
+    /// The attempts, the retry included.
     pub attempts: Attempts,
 }
 
@@ -50,18 +50,18 @@ impl std::ops::Add for Attempts {
     }
 }
 
-/// What a start came to.
+/// The answer to a start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Started {
     /// The API's answer.
     pub answer: StartAnswer,
-    /// The same as it came.
+    /// Its JSON.
     pub json: String,
 }
 
 /// The client: built once, used for every call of an execution environment.
 pub struct Client {
-    /// Replaced after an answer about another call, so that the connection which brought it is not used again.
+    /// Replaced after an answer about another call, so that its connection is not used again.
     transport: Mutex<Arc<Transport>>,
     https: Https,
     /// For [`Client::open_first_connection`] alone.
@@ -70,12 +70,11 @@ pub struct Client {
     end_url: Url,
 }
 
-/// What requests are sent by: HTTP clients, and the thread that they do their work on, since a connection belongs to where
-/// it was opened.
+/// The HTTP clients, and the thread on which they work: a connection can only be used on the thread that opened it.
 struct Transport {
     network: NetworkThread,
     pooled: reqwest::Client,
-    /// For the attempt after a connection that broke: it never uses one that was kept, which may be just as dead.
+    /// For the attempt after a broken connection. It opens a new one, because the pooled ones may be broken too.
     unpooled: reqwest::Client,
 }
 
@@ -92,8 +91,8 @@ impl Transport {
 /// Why the client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The address is no URL.
-    #[error("the API's URL is no URL")]
+    /// The address is not a URL.
+    #[error("the API's URL is not a URL")]
     Url,
     /// The HTTP client refused its settings.
     #[error(transparent)]
@@ -108,7 +107,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the HTTP clients can't be built, or the address is no URL.
+    /// Fails if the HTTP clients can't be built, or the address is not a URL.
     pub fn new(url: &BaseUrl, https: &Https) -> Result<Self, BuildError> {
         let endpoint = |path| Url::parse(&format!("{}{path}", url.as_str())).map_err(|_| BuildError::Url);
         let first = FirstConnection::new(MAX_IDLE);
@@ -122,8 +121,9 @@ impl Client {
         })
     }
 
-    /// Opens the connection that the first call will use, and waits for it until `deadline`. One that takes longer is there for
-    /// a later call. Nothing is sent over it, and if it fails the first call opens its own.
+    /// Opens the connection that the first call will use, and waits for it until `deadline`. A connection that takes
+    /// longer is used by a later call. No request is sent over it. If it fails, the first call opens a connection
+    /// itself.
     pub async fn open_first_connection(&self, deadline: Instant) {
         // The opener never gets its connection, so its request never leaves and its answer is always an error.
         let request = self.opener.get(self.start_url.clone()).send();
@@ -157,7 +157,7 @@ impl Client {
         let mut http = &transport.pooled;
         let mut count = 0;
         let result = loop {
-            // With no time left nothing is sent: a save whose answer nobody waits for would be reported as failed.
+            // With no time left nothing is sent: the save would be reported as failed although the API has it.
             if Instant::now() >= deadline {
                 break Err(Error::Timeout);
             }
@@ -181,7 +181,7 @@ impl Client {
             sleep(wait).await;
         };
         if let Err(Error::OtherCall) = result {
-            // What comes next on a connection that is kept may be another call's answer too.
+            // The next answer on this connection may be another call's too.
             self.renew_transport(&transport);
         }
         Call { result, attempts: Attempts { count, latency: began.elapsed() } }
@@ -191,7 +191,7 @@ impl Client {
         Arc::clone(&self.transport.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces `old`, unless somebody has done so.
+    /// Replaces `old`, unless another call has done so.
     fn renew_transport(&self, old: &Arc<Transport>) {
         let mut current = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, old) {
@@ -227,7 +227,7 @@ async fn attempt<T>(request: RequestBuilder, call_id: String, read: Read<T>) -> 
             let retry_after = header.and_then(|header| retry_after(header, SystemTime::now()));
             Err(Error::Status { status, retry_after })
         }
-        _ => Err(Error::InvalidResponse { detail: "the status is neither an answer nor a refusal" }),
+        _ => Err(Error::InvalidResponse { detail: "a 1xx, 2xx or 3xx status other than 200 and 201" }),
     }
 }
 
@@ -238,11 +238,11 @@ fn http(https: &Https) -> reqwest::ClientBuilder {
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(budget::CONNECT)
         .pool_idle_timeout(MAX_IDLE)
-        // As many as a batch uses at once.
+        // A batch uses as many at once.
         .pool_max_idle_per_host(budget::ITEMS_AT_ONCE)
 }
 
-/// Reads an answer's body, and refuses one over [`MAX_ANSWER_BYTES`] as soon as it shows.
+/// Reads an answer's body. Stops as soon as it is larger than [`MAX_ANSWER_BYTES`].
 async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Error> {
     let too_large = Error::InvalidResponse { detail: "the answer is too large" };
     if response.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {

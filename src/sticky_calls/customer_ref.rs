@@ -2,24 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The longest reference, in characters. A longer one counts as absent; it is never cut, since the stump would be another
-/// customer's or nobody's.
+/// The longest reference, in characters. A longer one counts as absent. It is never cut, because the rest could be
+/// another customer's reference.
 const MAX_CHARS: usize = 256;
 
-/// What stands in an id's place if a look-up found none. As an id each would be one customer, and everybody without an id
-/// that one.
+/// Texts that flows pass if they found no id. Taken as ids, they would turn everybody without an id into one customer.
 const PLACEHOLDERS: [&str; 12] =
     ["true", "false", "null", "undefined", "none", "nil", "nan", "unknown", "anonymous", "n/a", "na", "-"];
 
 /// A customer's reference: opaque, given by the API, stored by flows.
 ///
-/// What is read back from the outbox was checked when it was written.
+/// It is not checked again when it is read from the outbox: it was checked before it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CustomerRef(String);
 
 impl CustomerRef {
-    /// Takes a reference, or `None` if the text is a placeholder or too long.
+    /// Takes a reference. Returns `None` if the text is a placeholder or too long.
     pub fn new(text: String) -> Option<Self> {
         (!is_placeholder(&text) && text.chars().count() <= MAX_CHARS).then_some(Self(text))
     }
@@ -36,9 +35,9 @@ impl From<CustomerRef> for String {
     }
 }
 
-/// Whether a text stands for no id: blank, zeros alone, or a placeholder, in upper or lower case.
+/// Whether a text means "no id": it is blank, only zeros, or a placeholder in upper or lower case.
 pub fn is_placeholder(text: &str) -> bool {
     let text = text.trim().to_lowercase();
-    // A zero as JSON may write it too: 0.0.
+    // JSON may write zero as 0.0.
     text.bytes().all(|byte| matches!(byte, b'0' | b'.')) || PLACEHOLDERS.contains(&text.as_str())
 }

@@ -7,26 +7,26 @@ use reqwest::StatusCode;
 
 use crate::vocabulary::Reason;
 
-/// Why the API did not take a request or gave no usable answer.
+/// Why the API did not take a request, or gave no usable answer.
 ///
 /// It never holds a body: the API's may echo personal data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no key to ask with.
+    /// There is no key to send.
     #[error("{detail}")]
     NoKey {
         /// Why: the code of the closed list.
         reason: Reason,
-        /// What is said of it in the log.
+        /// The detail for the log.
         detail: String,
     },
-    /// It was not asked, because the circuit breaker is open.
-    #[error("it was down a moment ago")]
+    /// The API was not asked, because the circuit breaker is open.
+    #[error("not asked: the circuit breaker is open")]
     CircuitOpen,
-    /// No answer, or not the whole of it, before the deadline.
+    /// No complete answer before the deadline.
     #[error("no answer in time")]
     Timeout,
-    /// No connection, or one that broke: refused, reset, DNS, TLS, cut body.
+    /// The connection failed or broke: refused, reset, DNS, TLS, a body that was cut short.
     #[error("{detail}")]
     Network {
         /// What the network said.
@@ -38,21 +38,21 @@ pub enum Error {
         /// What is wrong with it.
         detail: &'static str,
     },
-    /// An answer about another call than the one that was asked about.
+    /// The answer is about another call than the request.
     #[error("the answer is about another call")]
     OtherCall,
-    /// No connection within its second.
+    /// No connection within [`CONNECT`](crate::budget::CONNECT).
     #[error("no connection in time")]
     NotConnected,
-    /// A bug of ours while it was asked.
-    #[error("a bug while the API was asked")]
+    /// A panic while the API was asked.
+    #[error("a bug: a panic while the API was asked")]
     Panicked,
     /// A 4xx or 5xx.
     #[error("the API answered {}", status.as_u16())]
     Status {
         /// The status: 4xx or 5xx.
         status: StatusCode,
-        /// How long the API asks to wait before the next try.
+        /// How long the API asks to wait before the retry.
         retry_after: Option<Duration>,
     },
 }
@@ -96,7 +96,7 @@ impl From<reqwest::Error> for Error {
         if error.is_timeout() {
             return if error.is_connect() { Self::NotConnected } else { Self::Timeout };
         }
-        // The innermost cause says it best ("Connection refused"); the outer ones repeat it around the URL.
+        // The innermost cause is the clearest ("Connection refused"). The outer ones repeat it with the URL.
         let mut cause: &dyn std::error::Error = &error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_that_says_no_has_its_code() {
+    fn every_4xx_and_5xx_has_its_reason() {
         for (status, code) in [
             (400, "rejected"),
             (401, "unauthorized"),

@@ -1,10 +1,10 @@
 //! The connection that is opened while the function starts, and waits for the first call.
 //!
-//! Lambda gives a function more CPU while it starts than afterwards, and nobody waits on the line then: the place for
-//! DNS, TCP and the TLS handshake. The client has no call for "connect and send nothing", and any request would reach
-//! the API, perhaps as an error in its log or a credit on the bill. So one client is built to fail on purpose: its
-//! connector puts the finished connection here instead of handing it over, and the other client's connector takes it
-//! from here when it wants its first.
+//! Lambda gives a function more CPU while it starts than afterwards, and no caller is on the line yet: the best time
+//! for DNS, TCP and the TLS handshake. `reqwest` has no method to connect without sending anything. Any request would
+//! reach the API, perhaps as an error in its log or a credit on the bill. So one client fails on purpose: its connector
+//! stores the finished connection here instead of returning it. The other client's connector takes it from here for the
+//! first call.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service};
 
-/// A place for one connection, which is worth nothing once it is older than `max_age`.
+/// A place for one connection. It is not used once it is older than `max_age`.
 ///
-/// `C` is the client's own type of a connection, which has no name outside of it.
+/// `C` is `reqwest`'s type of a connection, which is private.
 pub(super) struct FirstConnection<C> {
     kept: Arc<Mutex<Option<(C, Instant)>>>,
     max_age: Duration,
@@ -28,7 +28,7 @@ impl<C> FirstConnection<C> {
         Self { kept: Arc::default(), max_age }
     }
 
-    /// For the client that opens the connection and never gets it.
+    /// For the client that opens the connection and does not get it.
     pub(super) fn keeper(&self) -> ConnectorLayer<C> {
         ConnectorLayer { first: self.clone(), role: Role::Keep }
     }
@@ -48,7 +48,7 @@ impl<C> FirstConnection<C> {
     }
 }
 
-// Not derived: a derive would ask for `C: Clone`.
+// Not derived: a derive would require `C: Clone`.
 impl<C> Clone for FirstConnection<C> {
     fn clone(&self) -> Self {
         Self { kept: Arc::clone(&self.kept), max_age: self.max_age }
@@ -81,7 +81,7 @@ impl<R, C> Layer<BoxCloneSyncService<R, C, BoxError>> for ConnectorLayer<C> {
     }
 }
 
-/// A connector that keeps the connection it opens, or takes the one that was kept.
+/// A connector that stores the connection it opens, or takes the stored one.
 pub(super) struct Connector<R, C> {
     inner: BoxCloneSyncService<R, C, BoxError>,
     first: FirstConnection<C>,

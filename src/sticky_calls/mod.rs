@@ -3,10 +3,10 @@
 //! - [`Client`]: `POST /v1/calls/start` and `POST /v1/calls/end`, within a deadline
 //! - `retry`: which failures are retried, and when
 //! - `first_connection`: the connection that is opened while the function starts
-//! - `network_thread`: where requests are sent and answers are read, so that no answer holds up the budget's timer
+//! - `network_thread`: the thread that sends requests and reads answers, so that no answer delays the budget's timer
 //! - [`CustomerRef`]: the API's reference for a customer
 //! - [`StartRequest`], [`EndRequest`], [`StartAnswer`], [`EndAnswer`]: the API's own terms
-//! - [`Error`]: what a status or a fault means
+//! - [`Error`]: how a call fails, and with which reason
 
 mod access;
 mod answers;

@@ -1,8 +1,8 @@
 //! The thread that sends requests to the API and reads its answers.
 //!
-//! The budget's timer runs on the main thread. Parsing what a server sends without end or pause never waits for
-//! anything, so on one thread it would keep that timer from being looked at: with an endless chunk-size line, answers
-//! came seconds late. On two threads the operating system divides the processor between them.
+//! The budget's timer runs on the main thread. If a server sends data without a pause, parsing it never waits. On the
+//! same thread, that would keep the timer from firing: with an endless chunk-size line, answers came seconds late. With
+//! two threads, the operating system divides the processor between them.
 
 use std::io;
 
@@ -16,7 +16,7 @@ const NAME: &str = "network";
 /// A thread with a runtime for network input and output. It ends some time after this is dropped.
 pub(super) struct NetworkThread {
     runtime: Handle,
-    /// Dropped with this, which ends the thread.
+    /// The thread ends when this is dropped.
     _running: oneshot::Sender<()>,
 }
 
@@ -25,27 +25,27 @@ impl NetworkThread {
     ///
     /// # Errors
     ///
-    /// If the operating system gives no thread, or no means to wait for sockets.
+    /// Fails if the operating system does not create the thread, or what it needs to wait for sockets.
     pub(super) fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let handle = runtime.handle().clone();
         let (running, ended) = oneshot::channel();
         std::thread::Builder::new().name(NAME.to_owned()).spawn(move || {
-            // An error means that the other end was dropped, which is what this waits for.
+            // This waits until the sender is dropped, which is an error here.
             let _ = runtime.block_on(ended);
         })?;
         Ok(Self { runtime: handle, _running: running })
     }
 
-    /// Runs `work` on the thread and gives back its result; `None` if it panicked. Whoever stops waiting for that aborts
-    /// the work: it ends at its next wait.
+    /// Runs `work` on the thread and returns its result, or `None` if it panicked. If the returned future is dropped,
+    /// the work is aborted at its next wait.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let mut tasks = JoinSet::new();
         tasks.spawn_on(work, &self.runtime);
         tasks.join_next().await?.ok()
     }
 
-    /// Begins `work` on the thread. It goes on whether somebody waits for it or not.
+    /// Starts `work` on the thread. It goes on even if nobody waits for it.
     pub(super) fn begin<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.runtime.spawn(work)
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_runs_on_the_thread_and_a_panic_in_it_is_no_panic_here() {
+    async fn work_runs_on_the_thread_and_a_panic_stays_there() {
         let thread = NetworkThread::start().unwrap();
         let name = thread.run(async { std::thread::current().name().map(str::to_owned) }).await;
         assert_eq!(name, Some(Some(NAME.to_owned())));
@@ -82,11 +82,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_never_waits_holds_up_no_timer_here() {
+    async fn work_that_never_waits_does_not_delay_a_timer_here() {
         let thread = NetworkThread::start().unwrap();
         let (finish, finished) = mpsc::channel::<()>();
         let work = async move {
-            // As parsing without end does: the thread is not given back.
+            // Blocks the thread, like parsing without end.
             let _ = finished.recv();
         };
         assert!(timeout(Duration::from_millis(10), thread.run(work)).await.is_err());

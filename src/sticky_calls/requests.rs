@@ -19,14 +19,14 @@ pub fn takes_call_id(call_id: &str) -> bool {
 pub struct StartRequest {
     /// Unique for the call, and [short enough](takes_call_id).
     pub call_id: String,
-    /// Who it could be; at least one hint beside `dnis`, else the API answers 400.
+    /// Who it could be. With no hint but `dnis`, the API answers 400.
     pub identity_hints: IdentityHints,
     /// What is known of the line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telco: Option<Telco>,
 }
 
-/// By what the API may recognise a customer.
+/// What may identify a customer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IdentityHints {
     /// The caller's number, E.164.
@@ -61,7 +61,7 @@ pub struct Telco {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LineType {
-    /// A mobile phone; it says more about who is calling than the others.
+    /// A mobile phone. It identifies a caller better than the others.
     Mobile,
     /// A landline.
     Landline,
@@ -84,7 +84,7 @@ impl LineType {
     }
 }
 
-/// `POST /v1/calls/end`. It can be read back too, since the outbox keeps it as it is.
+/// `POST /v1/calls/end`. It can be deserialised too, because the outbox stores it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndRequest {
     /// The `call_id` of the call's start.
@@ -92,14 +92,14 @@ pub struct EndRequest {
     /// The reference that the start gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_ref: Option<CustomerRef>,
-    /// In place of a `customer_ref`: the API then matches or creates the customer ("standalone end").
+    /// Instead of a `customer_ref`: the API then matches or creates the customer ("standalone end").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_hints: Option<IdentityHints>,
     /// What the customer wanted.
     pub intent: String,
     /// What became of it.
     pub intent_status: IntentStatus,
-    /// What the next call shall know; plain strings, though the API gives them back as objects.
+    /// The variables for the next call. They are sent as plain strings; the API returns them as objects.
     pub variables: BTreeMap<String, String>,
 }
 
@@ -111,7 +111,7 @@ pub enum IntentStatus {
     Open,
     /// Done.
     Resolved,
-    /// The customer gave up.
+    /// The customer hung up without getting it resolved.
     Abandoned,
 }
 

@@ -22,11 +22,13 @@ impl Retry {
         Self { deadline, left: 1 }
     }
 
-    /// How long to wait before the retry after `error`, or `None` if it is of no use or there is no time.
+    /// How long to wait before the retry after `error`. Returns `None` if there is no retry.
     ///
-    /// Retried: a connection that failed or broke, at once; 5xx, after the wait it asks for if that fits; and 429 only if
-    /// the wait it asks for fits. Not a time-out, which has used up the caller's time; nor what would be answered the same
-    /// way again. Which failure has which reason is [`Error`]'s to say.
+    /// - A connection that failed or broke is retried at once.
+    /// - A 5xx is retried after the wait that it asks for if that fits, else after [`budget::API_BACK_OFF`].
+    /// - A 429 is retried only if the wait that it asks for fits.
+    /// - A time-out is not retried: it has used up the caller's time. Nor is any other failure: the answer would be the
+    ///   same.
     pub(super) fn wait_after(&mut self, error: &Error) -> Option<Duration> {
         let asked = match error {
             Error::Status { retry_after, .. } => *retry_after,
@@ -42,7 +44,8 @@ impl Retry {
         self.leaves_time_after(wait).then_some(wait)
     }
 
-    /// An attempt without a wait costs the caller nothing; a wait is worth it only if the attempt after it has a chance.
+    /// Whether an attempt fits after `wait`. Without a wait, any time left is enough. After a wait there must be enough
+    /// time for an answer.
     fn leaves_time_after(&self, wait: Duration) -> bool {
         let least = if wait.is_zero() { Duration::ZERO } else { budget::LEAST_FOR_AN_ATTEMPT };
         let next = wait.checked_add(least).and_then(|time| Instant::now().checked_add(time));
@@ -50,8 +53,8 @@ impl Retry {
     }
 }
 
-/// Reads `Retry-After`: seconds, or a date ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
-/// `None` where it is neither.
+/// Reads `Retry-After`: seconds or a date ([RFC 9110, section
+/// 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). Returns `None` if it is neither.
 pub(super) fn retry_after(header: &HeaderValue, now: SystemTime) -> Option<Duration> {
     let text = header.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -81,7 +84,7 @@ mod tests {
     const PLENTY: Duration = Duration::from_millis(2_500);
 
     #[tokio::test(start_paused = true)]
-    async fn a_broken_connection_is_tried_again_at_once_and_a_5xx_after_a_pause() {
+    async fn a_broken_connection_is_retried_at_once_and_a_5xx_after_a_pause() {
         let broken = Error::Network { detail: "Connection reset by peer".to_owned() };
         assert_eq!(wait(&broken, PLENTY), Some(Duration::ZERO));
         for code in [500, 502, 503, 504, 599] {
@@ -90,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_is_tried_again_only_where_its_retry_after_fits() {
+    async fn a_429_is_retried_only_if_its_retry_after_fits() {
         assert_eq!(wait(&status(429, Some(0)), PLENTY), Some(Duration::ZERO));
         assert_eq!(wait(&status(429, Some(2)), PLENTY), Some(Duration::from_secs(2)));
         assert_eq!(wait(&status(429, Some(3)), PLENTY), None);
@@ -99,14 +102,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_5xx_that_asks_to_wait_is_given_the_time_it_asks_for_where_that_fits() {
+    async fn a_5xx_is_retried_after_its_retry_after_if_that_fits() {
         assert_eq!(wait(&status(503, Some(1)), PLENTY), Some(Duration::from_secs(1)));
         assert_eq!(wait(&status(503, Some(30)), PLENTY), Some(budget::API_BACK_OFF));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_would_end_the_same_way_is_not_tried_again() {
-        let invalid = Error::InvalidResponse { detail: "no JSON object" };
+    async fn a_failure_that_a_retry_would_only_repeat_is_not_retried() {
+        let invalid = Error::InvalidResponse { detail: "not a JSON object" };
         for error in [Error::Timeout, invalid] {
             assert_eq!(wait(&error, PLENTY), None);
         }
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn there_is_one_retry_and_none_when_time_is_short() {
+    async fn there_is_one_retry_and_no_retry_if_time_is_short() {
         let mut retry = Retry::once_before(Instant::now() + PLENTY);
         assert_eq!(retry.wait_after(&status(500, None)), Some(budget::API_BACK_OFF));
         assert_eq!(retry.wait_after(&status(500, None)), None);

@@ -1,13 +1,14 @@
 //! Log lines.
 //!
-//! What is logged: one line when the function starts, one per malformed setting or parameter, one per invocation
-//! (`answered …`, or `batch` after a `summary …` for each of its own), one per degradation, one when the circuit breaker
-//! opens and one when it closes, failures of the process itself, and at DEBUG each retry. The line that CloudWatch makes
-//! metrics of is none of these: [`Metrics`](super::Metrics) writes it at every level. What never is, at any level: the API
-//! key, a whole phone number, a name, an e-mail address, a summary, notes, variables, a raw request or response body. A
-//! number shows its last two digits.
+//! What is logged: one line when the function starts, one for each malformed setting or parameter, one for each
+//! invocation (`answered …`, or a `summary …` for each summary and then `batch`), one for each degradation, one when
+//! the circuit breaker opens and one when it closes, failures of the process itself, and at DEBUG each retry.
 //!
-//! That holds for dependencies too, which at TRACE print raw events and headers: only lines of this crate get through.
+//! What is never logged, at any level: the API key, a whole phone number, a name, an e-mail address, a summary, notes,
+//! variables, a raw request or response body. Of a number the last two digits are logged.
+//!
+//! Only lines of this crate are printed: at TRACE, dependencies would print raw events and headers. The line from which
+//! CloudWatch makes metrics is not a log line; [`Metrics`](super::Metrics) writes it at every level.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -18,11 +19,11 @@ use super::report::milliseconds;
 use super::{Report, Severity, Subject};
 use crate::config::{LogConfig, LogLevel};
 
-/// Starts logging to standard output. A panic is logged by its place alone, since its message may quote a text.
+/// Starts logging to standard output. A panic is logged with its place alone, because its message may quote a text.
 pub fn start(config: LogConfig) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), filter(config.level));
     let lines = tracing_subscriber::registry().with(ours);
-    // An error means that somebody else, a test, has started logging before.
+    // An error means that logging has been started before, by a test.
     let _ = if config.is_text {
         tracing::subscriber::set_global_default(lines.with(fmt::layer().with_ansi(false).with_target(false)))
     } else {
@@ -35,7 +36,7 @@ pub fn start(config: LogConfig) {
     }));
 }
 
-/// There is no FATAL here, so it is the next one below.
+/// `tracing` has no FATAL, so it becomes ERROR.
 fn filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Trace => LevelFilter::TRACE,

@@ -1,8 +1,8 @@
 //! Metrics: one line per invocation in [CloudWatch's embedded metric
 //! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 //!
-//! A function that always answers is invisible to AWS's own error metrics, so this counts what callers got, by the words
-//! of [`crate::vocabulary`].
+//! A function that always answers never counts as an error in AWS's own metrics. So this counts what callers got, in
+//! the words of [`crate::vocabulary`].
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -20,7 +20,7 @@ use crate::vocabulary::{
     Degradation, Handler, LookupStatus, Metric, MetricUnit, NAMESPACE, Reason, SaveStatus, Status, StatusMetric,
 };
 
-/// The most values of one metric that a line may hold.
+/// The most values of one metric in a line; the format allows no more.
 const MAX_VALUES: usize = 100;
 
 /// Counts during an invocation, and writes the line at its end. Lambda gives a process one invocation at a time.
@@ -38,7 +38,7 @@ struct Counted {
     by_service: Values,
 }
 
-/// Counts, and values that were measured.
+/// Counts and measured values.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 struct Values(BTreeMap<&'static str, Value>);
@@ -77,16 +77,16 @@ impl Values {
 impl Metrics {
     /// Metrics of the service that the configuration names.
     ///
-    /// Lambda [drops lines](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html) below
-    /// the level that it was told, those without a level as if they said INFO. Alarms must not depend on that setting, so
-    /// the line has the level that is let through.
+    /// Lambda [drops lines](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html)
+    /// below the configured level. A line without a level counts as INFO. Alarms must not depend on that setting, so
+    /// the line has a level that passes.
     pub fn new(config: &Config) -> Self {
         let level = config.log.level.max(LogLevel::Info);
         let (malformed_settings, counted) = (AtomicU64::default(), Mutex::default());
         Self { service: config.service.clone(), level, malformed_settings, counted }
     }
 
-    /// Counts what came of one lookup or save, and logs it.
+    /// Counts and logs one lookup or save.
     pub fn record(&self, report: &Report, subject: &Subject<'_>) {
         self.count(report, subject.handler);
         if let Some(time) = subject.answer_time {
@@ -95,7 +95,8 @@ impl Metrics {
         log::report(report, subject);
     }
 
-    /// Counts and logs an event that is no flow's, by its reason alone: it is no lookup and no save.
+    /// Counts and logs an event that did not come from a flow. Only its reason counts: it is neither a lookup nor a
+    /// save.
     pub fn record_no_flow_event(&self, report: &Report, subject: &Subject<'_>) {
         if let Some(reason) = report.reason {
             self.count_reason(reason);
@@ -103,7 +104,7 @@ impl Metrics {
         log::report(&Report { severity: Severity::Warn, ..report.clone() }, subject);
     }
 
-    /// Counts what came of one lookup or save of a handler.
+    /// Counts one lookup or save of a handler.
     pub fn count(&self, report: &Report, handler: Handler) {
         let mut counted = self.lock();
         if StatusMetric::is_counted(report.status) {
@@ -126,7 +127,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a reason that no report holds.
+    /// Counts a reason without a report.
     pub fn count_reason(&self, reason: Reason) {
         let mut counted = self.lock();
         counted.by_service.count(reason.as_str(), 1);
@@ -135,7 +136,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a degradation, and logs it with what it is about: `what` names it, `detail` is what the other side said.
+    /// Counts and logs a degradation. `what` describes it, `detail` is what the other side said.
     pub fn degraded(
         &self,
         degradation: Degradation,
@@ -160,8 +161,8 @@ impl Metrics {
         counted.by_service.count(degradation.total().as_str(), 1);
     }
 
-    /// Has this many malformed settings counted in every line. A process has them until it ends, and an alarm that they
-    /// fire must not turn OK before.
+    /// Sets how many malformed settings each line counts. A process has them until it ends, and their alarm must not turn
+    /// OK before.
     pub fn set_malformed_settings(&self, count: usize) {
         self.malformed_settings.store(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -171,22 +172,22 @@ impl Metrics {
         self.lock().measure(metric, value);
     }
 
-    /// Ends an invocation: writes what was counted, to where CloudWatch reads it, and starts over.
+    /// Ends an invocation: writes the line to standard output, from where it gets to CloudWatch, and resets the counts.
     pub fn write(&self, handler: Handler, request_id: &str) {
         let mut line = self.line(handler, request_id, Timestamp::now());
         line.push('\n');
-        // Whoever reads it has gone; the caller must not notice.
+        // An error means that nobody reads standard output any more. The caller must not notice.
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     }
 
-    /// The line without its end, as of `now`; what was counted starts over.
+    /// The line without its line break, with the time `now`. Resets the counts.
     pub fn line(&self, handler: Handler, request_id: &str, now: Timestamp) -> String {
         let Counted { by_handler, mut by_service } = std::mem::take(&mut *self.lock());
         let malformed = self.malformed_settings.load(Ordering::Relaxed);
         if malformed > 0 {
             by_service.count(Degradation::Setting.as_str(), malformed);
         }
-        // Written in every line: a 0 says that what was wrong is mended, no line that nobody has called since.
+        // Every line has it: a 0 means that the cause is gone, while a missing value only means that nobody has called.
         by_service.count(Metric::NeedsOperator.as_str(), malformed);
         let directives =
             [Directive::new(&["service", "handler"], &by_handler), Directive::new(&["service"], &by_service)];
@@ -205,7 +206,7 @@ impl Metrics {
             by_handler,
             by_service,
         };
-        // All of its keys are text, so there is nothing that could not be written.
+        // This can't fail: all keys are text.
         serde_json::to_string(&line).unwrap_or_default()
     }
 
@@ -221,7 +222,7 @@ impl Counted {
     }
 }
 
-/// The line, in the words of its specification.
+/// The line. The names are those of its specification.
 #[derive(Serialize)]
 struct EmbeddedMetrics<'a> {
     #[serde(rename = "_aws")]
@@ -246,7 +247,7 @@ struct Metadata {
     directives: Vec<Directive>,
 }
 
-/// Tells CloudWatch which of the line's fields are metrics, and which are their dimensions.
+/// Tells CloudWatch which fields of the line are metrics, and which are their dimensions.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Directive {
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_is_counted_in_its_own_line_alone() {
+    fn each_call_is_counted_only_in_its_own_line() {
         let metrics = metrics(None);
         metrics.count_degradation(Degradation::TableRead);
         metrics.count(&lookup(LookupStatus::Matched, None), Handler::StartCall);
@@ -371,7 +372,7 @@ mod tests {
         let line = line(&metrics, Handler::ContactRecords);
         let counts = ["saved", "queued", "circuit_open", "received"];
         assert_eq!(counts.map(|name| line[name].as_u64().unwrap()), [150, 1, 1, 151]);
-        // The most that the format takes.
+        // The format allows no more.
         assert_eq!(line["outbox_wait_s"].as_array().unwrap().len(), 100);
         assert_eq!(line.get("api_ms"), None, "nobody waits for a batch");
     }
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_alarms_look_at_adds_up_all_that_it_stands_for() {
+    fn each_total_for_alarms_adds_up_its_reasons_degradations_and_statuses() {
         let total = |count: &dyn Fn(&Metrics)| {
             let metrics = metrics(None);
             count(&metrics);

@@ -1,6 +1,6 @@
-//! What logs and metrics say, and the report that both are made of.
+//! Logs and metrics, and the report that both are made from.
 //!
-//! - [`Report`], [`Subject`]: what came of a lookup or a save, and whose it was
+//! - [`Report`], [`Subject`]: the result of a lookup or a save, and what it was about
 //! - [`log`]: log lines
 //! - [`Metrics`]: the line of metrics
 

@@ -1,16 +1,16 @@
-//! What log and metrics say of a lookup or a save.
+//! What log and metrics say about a lookup or a save.
 
 use std::time::Duration;
 
 use crate::sticky_calls::Attempts;
 use crate::vocabulary::{Handler, LookupSource, Reason, SaveStatus, Status};
 
-/// What came of a lookup or a save.
+/// The result of a lookup or a save.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// `lookup_status` or `save_status`.
     pub status: Status,
-    /// Why it is no better, as in `lookup_reason` or `error`.
+    /// Why, as in `lookup_reason` or `error`.
     pub reason: Option<Reason>,
     /// The level of its log line.
     pub severity: Severity,
@@ -22,10 +22,10 @@ pub struct Report {
     pub detail: Option<String>,
 }
 
-/// Whose report it is; what may stand here is said in [`crate::telemetry::log`].
+/// What a report is about. [`crate::telemetry::log`] says what may be logged.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
-    /// The id that finds the invocation in Lambda's own lines.
+    /// The id that finds the invocation in Lambda's own log lines.
     pub request_id: &'a str,
     /// Which handler it was.
     pub handler: Handler,
@@ -47,18 +47,18 @@ impl<'a> Subject<'a> {
 }
 
 impl Report {
-    /// A report that says no more than this.
+    /// A report with nothing but these values.
     pub fn new(status: Status, reason: Option<Reason>, severity: Severity) -> Self {
         Self { status, reason, severity, source: None, attempts: None, detail: None }
     }
 
-    /// The report of a summary that neither the API nor the outbox has.
+    /// The report about a summary that neither the API nor the outbox has.
     pub fn failed(reason: Reason, detail: String) -> Self {
         let status = Status::Save(SaveStatus::Failed);
         Self { detail: Some(detail), ..Self::new(status, Some(reason), Severity::Error) }
     }
 
-    /// The attempts, if there was one: a call without time left makes none.
+    /// The attempts, if there was at least one. Without time left, none is made.
     pub fn attempted(&self) -> Option<Attempts> {
         self.attempts.filter(|attempts| attempts.count > 0)
     }
@@ -75,7 +75,7 @@ pub enum Severity {
     Error,
 }
 
-/// A duration as logs and metrics have it.
+/// A duration in milliseconds, as logs and metrics show it.
 pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Smaller failures: something went wrong, and the flow has a good answer all the same.
+//! Degradations: something went wrong, but the flow's answer is still good.
 
 use super::Metric;
 

@@ -21,7 +21,7 @@ impl Handler {
     }
 }
 
-/// What a flow wants of us.
+/// What a flow asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A call starts: identify the caller.
@@ -44,7 +44,7 @@ impl Action {
         Self::WORDS.iter().find_map(|(known, action)| (*known == word).then_some(*action))
     }
 
-    /// Who does it.
+    /// The handler that does it.
     pub fn handler(self) -> Handler {
         match self {
             Self::StartCall => Handler::StartCall,

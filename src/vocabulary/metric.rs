@@ -1,7 +1,7 @@
 //! What is counted and measured beside statuses, reasons and degradations.
 //!
-//! Statuses are counted by `service` and `handler`, everything else by `service` alone, so that an alarm looks at one
-//! metric. Nothing else is a dimension: each of its values would be a metric of its own, on the bill too.
+//! Statuses are counted by `service` and `handler`. Everything else is counted by `service` alone, so that an alarm
+//! looks at one metric. There is no other dimension: AWS charges for each of its values as for another metric.
 
 use super::{Handler, LookupStatus, SaveStatus, Status};
 

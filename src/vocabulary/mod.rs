@@ -1,20 +1,20 @@
 //! Every public word, once: what flows read, what logs and metrics say, what can be set.
 //!
-//! Each word is a variant: its text, and its meaning as the documentation above it. The tables in `docs/reference.md`
-//! and `docs/operations.md`, and the words that the template's tests read, are written from here: `UPDATE=1 cargo test
-//! --test generated`.
+//! Each word is a variant with its text; its documentation is its meaning. The tables in `docs/reference.md` and
+//! `docs/operations.md`, and the words for the template's tests, are generated from here: `UPDATE=1 cargo test --test
+//! generated`.
 //!
 //! - [`Handler`], [`Action`]: who answers an event, and how a flow asks for it
-//! - [`LookupStatus`], [`SaveStatus`]: what came of a lookup or a save
+//! - [`LookupStatus`], [`SaveStatus`]: the result of a lookup or a save
 //! - [`Reason`]: why it was skipped or failed
 //! - [`Degradation`]: smaller failures, which no answer shows
-//! - [`Metric`]: what else is counted and measured
+//! - [`Metric`]: everything else that is counted and measured
 //! - [`IdentifyAttribute`], [`SaveAttribute`], [`LookupSource`]: what a flow reads
 //! - [`Setting`]: the environment variables
 
-/// An enum whose variants are public words. `ALL` has them in the order of the documents.
+/// Defines an enum whose variants are public words. `ALL` has them in the order of the documents.
 ///
-/// With `: name -> Type` after the enum's name, each word has `=> a value` that the method `name` gives back.
+/// With `: name -> Type` after the enum's name, each word has a value after `=>`. The method `name` returns it.
 macro_rules! words {
     (
         $(#[$of_all:meta])*

@@ -1,4 +1,4 @@
-//! The environment variables of ours. Lambda's own are in [`crate::config`].
+//! Our own environment variables. Lambda's are in [`crate::config`].
 
 words! {
     /// A setting: an environment variable, its default, and what it takes. A blank default means that it is unset.
@@ -64,8 +64,8 @@ words! {
 /// What a setting may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SettingForm {
-    /// What holds if it is unset or malformed.
+    /// The value that is used if it is unset or malformed.
     pub default: &'static str,
-    /// What would be right, and if no default takes its place what happens instead; for the log.
+    /// What it should hold, for the log. Without a default, what happens instead follows after a semicolon.
     pub takes: &'static str,
 }

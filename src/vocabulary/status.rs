@@ -1,4 +1,4 @@
-//! What came of a lookup or a save.
+//! The result of a lookup or a save.
 
 use super::Handler;
 
@@ -65,7 +65,7 @@ impl Status {
         let saves = SaveStatus::ALL.iter().copied();
         match handler {
             Handler::StartCall => LookupStatus::ALL.iter().copied().map(Self::Lookup).collect(),
-            // What waited for words is delivered or dropped, and never deferred again.
+            // A deferred summary is delivered or dropped. It is never deferred again.
             Handler::Redelivery => saves.filter(|status| *status != SaveStatus::Deferred).map(Self::Save).collect(),
             Handler::EndCall | Handler::ContactRecords => saves.map(Self::Save).collect(),
         }
