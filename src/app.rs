@@ -140,26 +140,38 @@ impl App {
     }
 
     fn write_batch_metrics(&self, handler: Handler, received: usize, request_id: &str) {
-        let metrics = &self.services.metrics;
+        self.count_received(handler, received);
+        self.services.metrics.write(handler, request_id);
+    }
+
+    fn count_received(&self, handler: Handler, received: usize) {
         if Metric::Received.handlers().contains(&handler) {
-            metrics.measure(Metric::Received, u64::try_from(received).unwrap_or(u64::MAX));
+            let received = u64::try_from(received).unwrap_or(u64::MAX);
+            self.services.metrics.measure(Metric::Received, received);
         }
-        metrics.write(handler, request_id);
     }
 
     /// The reply after a panic outside the handlers: a flow gets its fallback, and the whole batch is retried.
     fn reply_after_a_panic(&self, payload: &str, request_id: &str) -> Reply {
+        let (handler, reply) = self.fallback_for(payload);
+        self.services.metrics.write(handler, request_id);
+        reply
+    }
+
+    /// That reply, counted, and the handler it stands for.
+    fn fallback_for(&self, payload: &str) -> (Handler, Reply) {
         let metrics = &self.services.metrics;
-        metrics.count_reason(Reason::Internal);
         match route(payload, self.services.config.action, metrics) {
             Route::Flow(action, _) | Route::Unknown(action) => {
                 let answer = fallback(action, None, &self.services, Reason::Internal, Timestamp::now());
-                metrics.write(action.handler(), request_id);
-                Reply::Flow(answer.attributes)
+                metrics.count(&answer.report, action.handler());
+                (action.handler(), Reply::Flow(answer.attributes))
             }
             Route::Batch(source, records) => {
-                self.write_batch_metrics(source.handler(), records.len(), request_id);
-                Reply::Batch(source.reply(records.iter().map(|record| source.item_id(record)).collect()))
+                metrics.count_reason(Reason::Internal);
+                self.count_received(source.handler(), records.len());
+                let to_retry = records.iter().map(|record| source.item_id(record)).collect();
+                (source.handler(), Reply::Batch(source.reply(to_retry)))
             }
         }
     }
@@ -188,7 +200,7 @@ async fn in_time(deadline: Instant, work: impl Future<Output = Answer>, fallback
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::config::Config;
@@ -238,12 +250,24 @@ mod tests {
     #[test]
     fn after_a_panic_outside_the_handlers_a_flow_gets_the_fallback_and_the_whole_batch_is_retried() {
         let app = App::new(Services::new(Config::read(|_| None).0));
-        let reply = |payload: &str| serde_json::to_value(app.reply_after_a_panic(payload, "request-0")).unwrap();
-        let answer = reply(r#"{"Details":{"ContactData":{}}}"#);
+        let fallback = |payload: &str| {
+            let (handler, reply) = app.fallback_for(payload);
+            let line = app.services.metrics.line(handler, "request-0", Timestamp::now());
+            (serde_json::to_value(reply).unwrap(), serde_json::from_str::<Value>(&line).unwrap())
+        };
+        let (answer, line) = fallback(r#"{"Details":{"ContactData":{}}}"#);
         assert_eq!((&answer["lookup_status"], &answer["lookup_reason"]), (&json!("unavailable"), &json!("internal")));
+        assert_eq!(["unavailable", "internal", "needs_operator"].map(|name| &line[name]), [1, 1, 1]);
+        let (answer, line) = fallback(r#"{"Details":{"ContactData":{},"Parameters":{"action":"save"}}}"#);
+        assert_eq!(answer["save_status"], "failed");
+        assert_eq!(["failed", "not_kept", "internal"].map(|name| &line[name]), [1, 1, 1]);
         let messages = r#"{"Records":[{"eventSource":"aws:sqs","messageId":"m1"},{"eventSource":"aws:sqs"}]}"#;
-        assert_eq!(reply(messages), json!({"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": ""}]}));
+        let (reply, line) = fallback(messages);
+        assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": ""}]}));
+        assert_eq!((&line["handler"], &line["internal"]), (&json!("redelivery"), &json!(1)));
         let records = r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"7"}}]}"#;
-        assert_eq!(reply(records), json!({"batchItemFailures": [{"itemIdentifier": "7"}]}));
+        let (reply, line) = fallback(records);
+        assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "7"}]}));
+        assert_eq!(["received", "internal"].map(|name| &line[name]), [1, 1]);
     }
 }

@@ -1,5 +1,5 @@
-//! Every way in which a caller or a summary can come off badly while the flow gets its answer: each is provoked, and the
-//! metric that the alarms look at is in the line that the function has printed.
+//! Every failure after which the flow still gets an answer: each is provoked, and the printed line has the metric that the
+//! alarms use.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ const TABLE: (&str, &str) = ("STICKY_CALLS_TABLE", "table");
 const OUTBOX: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
 const SECRET: (&str, &str) = ("STICKY_CALLS_API_KEY_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:1:secret:key");
 
-/// Jane rings for the nth time.
+/// Jane's call with this number.
 fn call(number: usize) -> Value {
     with_contact(event("returning_caller"), "/InitialContactId", format!("call {number}"))
 }
@@ -28,7 +28,7 @@ fn end_of_call(number: usize) -> Value {
     with_parameter(with_parameter(call(number), "action", "save"), "call_summary", "Wants a callback")
 }
 
-/// The lines of metrics that these events leave, one for each.
+/// The lines of metrics for these events, one for each.
 async fn of_events(mut stack: Stack, events: &[Value]) -> Vec<Value> {
     for event in events {
         stack.invoke(event).await;
@@ -43,21 +43,21 @@ async fn of(variables: &[(&str, &str)], event: Value) -> Value {
     of_events(Stack::start(BOOTSTRAP, variables).await, &[event]).await.remove(0)
 }
 
-/// The same where the API fails like this.
+/// The same with this fault of the API.
 async fn of_fault(variables: &[(&str, &str)], fault: Fault, event: Value) -> Value {
     let stack = Stack::start(BOOTSTRAP, &[&[BUDGET], variables].concat()).await;
     stack.api.fail_always(Some(fault));
     of_events(stack, &[event]).await.remove(0)
 }
 
-/// The same where AWS fails like this.
+/// The same with this fault of AWS.
 async fn of_aws_fault(fault: AwsFault, variables: &[(&str, &str)], event: Value) -> Value {
     let aws = Aws::down(fault).await;
     let stack = Stack::start_in(BOOTSTRAP, &aws, variables).await;
     of_events(stack, &[event]).await.remove(0)
 }
 
-/// What a line counts that is not 0, beside the times.
+/// The names that a line counts with more than 0, without the times.
 fn counted(line: &Value) -> BTreeSet<&str> {
     let beside = ["_aws", "service", "handler", "level", "timestamp", "message", "request_id", "api_ms", "answer_ms"];
     let fields = line.as_object().unwrap().iter().filter(|(_, value)| **value != 0);
@@ -73,7 +73,7 @@ macro_rules! assert_counted {
 }
 
 #[tokio::test]
-async fn a_caller_who_is_known_or_new_is_counted_as_such() {
+async fn known_unconfirmed_and_new_callers_are_counted_by_their_status() {
     let line = assert_counted!(of(&[], call(1)).await, ["matched"]);
     assert_eq!((&line["service"], &line["handler"]), (&json!("sticky-connect"), &json!("start_call")));
     for name in ["api_ms", "answer_ms"] {
@@ -87,7 +87,7 @@ async fn a_caller_who_is_known_or_new_is_counted_as_such() {
 }
 
 #[tokio::test]
-async fn a_caller_who_is_not_looked_up_on_purpose_is_counted_with_the_reason() {
+async fn a_caller_who_is_skipped_is_counted_by_the_reason() {
     for (sample, reason) in
         [("anonymous_caller", "no_identity"), ("transfer", "not_inbound"), ("opted_out", "opted_out")]
     {
@@ -99,7 +99,7 @@ async fn a_caller_who_is_not_looked_up_on_purpose_is_counted_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_caller_who_is_a_stranger_because_something_is_wrong_is_counted_with_the_reason() {
+async fn a_caller_whose_lookup_fails_is_counted_as_unavailable_and_by_the_reason() {
     for (fault, reason) in [
         (Fault::Hang, "timeout"),
         (Fault::Reset, "network"),
@@ -116,7 +116,7 @@ async fn a_caller_who_is_a_stranger_because_something_is_wrong_is_counted_with_t
             _ => assert_counted!(save, ["failed", "not_kept", reason]),
         };
     }
-    // What is no flow event at all, such as a scheduled ping, is no caller and no summary.
+    // An event that did not come from a flow, such as a scheduled ping, is neither a lookup nor a save.
     assert_counted!(of(&[], event("malformed")).await, ["invalid_event"]);
     assert_counted!(of(&[SAVE], json!({"source": "aws.events"})).await, ["invalid_event"]);
     let no_call_id = with_contact(with_contact(call(1), "/InitialContactId", ""), "/ContactId", "");
@@ -124,7 +124,7 @@ async fn a_caller_who_is_a_stranger_because_something_is_wrong_is_counted_with_t
 }
 
 #[tokio::test]
-async fn what_only_an_operator_can_mend_is_counted_for_a_lookup_and_for_a_save() {
+async fn a_lookup_or_save_that_fails_until_an_operator_acts_is_counted_as_needs_operator() {
     for (status, reason) in [(401, "unauthorized"), (403, "unauthorized"), (402, "quota_exhausted")] {
         assert_counted!(of_fault(&[], Fault::status(status), call(1)).await, ["unavailable", reason, "needs_operator"]);
         assert_counted!(
@@ -160,7 +160,7 @@ async fn a_key_that_cannot_be_read_is_counted() {
 }
 
 #[tokio::test]
-async fn callers_who_get_the_fallback_because_the_api_is_left_alone_are_counted() {
+async fn callers_who_get_the_fallback_while_the_circuit_breaker_is_open_are_counted() {
     let stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
     stack.api.fail_always(Some(Fault::Reset));
     let lines = of_events(stack, &[call(1), call(2), call(3), call(4)]).await;
@@ -169,7 +169,7 @@ async fn callers_who_get_the_fallback_because_the_api_is_left_alone_are_counted(
 }
 
 #[tokio::test]
-async fn a_cache_that_is_down_is_counted_though_nobody_waits_for_it() {
+async fn a_cache_that_is_down_is_counted_although_callers_do_not_notice() {
     let fault = AwsFault::Refused("ResourceNotFoundException");
     let lookup = of_aws_fault(fault.clone(), &[TABLE], call(1)).await;
     assert_counted!(&lookup, ["matched", "table_read_failed", "table_write_failed", "degraded"]);
@@ -180,7 +180,7 @@ async fn a_cache_that_is_down_is_counted_though_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_summary_that_nobody_takes_is_counted_from_a_flow_a_record_and_the_outbox() {
+async fn a_summary_that_is_not_delivered_is_counted_whether_from_a_flow_a_record_or_the_outbox() {
     let fault = AwsFault::Refused("QueueDoesNotExist");
     let mut stack = Stack::start_in(BOOTSTRAP, &Aws::down(fault.clone()).await, &[OUTBOX]).await;
     stack.api.fail_always(Some(Fault::status(500)));
@@ -213,7 +213,7 @@ async fn a_batch_is_one_line() {
 }
 
 #[tokio::test]
-async fn what_an_agent_wrote_in_a_call_that_was_never_identified_is_counted_as_not_saved() {
+async fn an_agents_words_in_a_call_that_was_never_identified_are_counted_as_not_saved() {
     let mut written = record();
     written["Attributes"]["customer_ref"] = Value::Null;
     assert_counted!(of(&[SAVE], stream(&[written.clone()])).await, ["received", "text_not_saved", "not_kept"]);
@@ -235,7 +235,7 @@ async fn a_record_that_cannot_be_read_is_counted_and_one_of_another_kind_is_not(
 }
 
 #[tokio::test]
-async fn a_parameter_that_a_flow_misspelt_is_counted() {
+async fn an_unusable_parameter_is_counted() {
     let misspelt = with_parameter(call(1), "action", "end-call");
     assert_counted!(of(&[], misspelt).await, ["matched", "unusable_parameters", "needs_operator"]);
     let malformed = with_parameter(call(1), "returning_threshold", "70 %");
@@ -243,7 +243,7 @@ async fn a_parameter_that_a_flow_misspelt_is_counted() {
 }
 
 #[tokio::test]
-async fn a_save_without_words_that_is_sent_twice_has_lost_none() {
+async fn a_repeated_save_without_words_is_counted_as_saved() {
     let wordless = with_parameter(call(1), "action", "save");
     let lines = of_events(Stack::start(BOOTSTRAP, &[]).await, &[wordless.clone(), wordless]).await;
     assert_counted!(&lines[1], ["saved", "conflict"]);
@@ -259,7 +259,7 @@ async fn a_message_that_cannot_be_read_is_counted_as_failed() {
 }
 
 #[tokio::test]
-async fn no_line_of_metrics_holds_who_called_or_what_was_said() {
+async fn no_line_of_metrics_has_personal_data() {
     let lines = of_events(Stack::start(BOOTSTRAP, &[]).await, &[call(1), end_of_call(1)]).await;
     for line in lines {
         let values = line.as_object().unwrap().values().filter_map(Value::as_str);
@@ -271,7 +271,7 @@ async fn no_line_of_metrics_holds_who_called_or_what_was_said() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for Secrets Manager, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_caller_whose_call_met_the_rotation_of_the_key_is_counted_once() {
+async fn moto_a_caller_during_whose_call_the_key_was_rotated_is_counted_once() {
     let aws = Aws::start().await;
     let arn = aws.create_secret(KEY).await;
     let key = [("STICKY_CALLS_API_KEY", ""), ("STICKY_CALLS_API_KEY_SECRET_ARN", arn.as_str())];
@@ -287,7 +287,7 @@ async fn moto_a_caller_whose_call_met_the_rotation_of_the_key_is_counted_once() 
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS and DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_what_waits_in_the_outbox_and_who_is_answered_from_the_cache_is_counted() {
+async fn moto_a_queued_save_and_an_answer_from_the_cache_are_counted() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let table = aws.create_table().await;

@@ -41,7 +41,8 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
         failed
     };
     let abandoned = |call: &Call<'_>, reason| {
-        for _ in &call.messages {
+        for message in &call.messages {
+            message.measure_wait(services);
             let report = Report { status: QUEUED, ..Report::failed(reason, batch::ABANDONED.to_owned()) };
             services.metrics.record(&report, &subject());
         }
@@ -84,6 +85,13 @@ impl<'a> Message<'a> {
         batch::Source::Queue.item_id(self.raw)
     }
 
+    /// Measures how long it has waited, if it can be read.
+    fn measure_wait(&self, services: &Services) {
+        if let Ok(Content::Summary { since, .. } | Content::Tombstones { since, .. }) = &self.content {
+            services.metrics.measure(Metric::OutboxWait, seconds_since(*since));
+        }
+    }
+
     fn summary(&self) -> Option<&Summary> {
         match &self.content {
             Ok(Content::Summary { summary, .. }) => Some(summary),
@@ -119,13 +127,13 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
     let subject = Subject { receives: Some(receives), ..subject };
     let deadlines = SaveDeadlines::of_a_message(deadline);
     let is_done = match &message.content {
-        Ok(Content::Summary { summary, since }) => {
+        Ok(Content::Summary { summary, .. }) => {
             let delivery = delivery::from_outbox(summary, message.newest.as_ref(), services, deadlines).await;
             let is_done = delivery.is_done();
             let mut report = delivery.report();
             if !is_done {
                 report = Report { status: QUEUED, severity: Severity::Warn, ..report };
-                services.metrics.measure(Metric::OutboxWait, seconds_since(*since));
+                message.measure_wait(services);
             }
             services.metrics.record(&report, &Subject { contact_id: summary.contact_id.clone(), ..subject });
             is_done
@@ -133,7 +141,7 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
         Ok(Content::Tombstones { ids, since }) => {
             let is_done = write_tombstones(ids, *since, services, deadlines.api).await;
             if !is_done {
-                services.metrics.measure(Metric::OutboxWait, seconds_since(*since));
+                message.measure_wait(services);
             }
             is_done
         }

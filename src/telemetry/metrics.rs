@@ -69,6 +69,10 @@ impl Values {
         }
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     fn count(&mut self, name: &'static str, count: u64) {
         self.add(name, MetricUnit::Count, count);
     }
@@ -118,8 +122,12 @@ impl Metrics {
             Status::Save(SaveStatus::Failed) => counted.by_service.count(Metric::NotKept.as_str(), 1),
             _ => {}
         }
-        if let Some(attempts) = report.attempted().filter(|_| handler.answers_flows()) {
-            counted.measure(Metric::ApiTime, milliseconds(attempts.latency));
+        if let Some(attempts) = report.attempted() {
+            // The key was used: without a reason that needs an operator this 0 says that nothing has to be mended.
+            counted.by_service.count(Metric::NeedsOperator.as_str(), 0);
+            if handler.answers_flows() {
+                counted.measure(Metric::ApiTime, milliseconds(attempts.latency));
+            }
         }
         drop(counted);
         if let Some(reason) = report.reason {
@@ -158,7 +166,10 @@ impl Metrics {
     pub fn count_degradation(&self, degradation: Degradation) {
         let mut counted = self.lock();
         counted.by_service.count(degradation.as_str(), 1);
-        counted.by_service.count(degradation.total().as_str(), 1);
+        let total = degradation.total();
+        // A table that is slow once shows in several degradations of one call.
+        let is_counted = total == Metric::Degraded && counted.by_service.has(total.as_str());
+        counted.by_service.count(total.as_str(), u64::from(!is_counted));
     }
 
     /// Sets how many malformed settings each line counts. A process has them until it ends, and their alarm must not turn
@@ -186,9 +197,8 @@ impl Metrics {
         let malformed = self.malformed_settings.load(Ordering::Relaxed);
         if malformed > 0 {
             by_service.count(Degradation::Setting.as_str(), malformed);
+            by_service.count(Metric::NeedsOperator.as_str(), malformed);
         }
-        // Every line has it: a 0 means that the cause is gone, while a missing value only means that nobody has called.
-        by_service.count(Metric::NeedsOperator.as_str(), malformed);
         let directives =
             [Directive::new(&["service", "handler"], &by_handler), Directive::new(&["service"], &by_service)];
         let line = EmbeddedMetrics {
@@ -357,7 +367,7 @@ mod tests {
         assert_eq!((&first["matched"], &first["table_read_failed"]), (&json!(1), &json!(1)));
         let second = line(&metrics, Handler::StartCall);
         assert_eq!((second.get("matched"), second.get("table_read_failed")), (None, None));
-        assert_eq!(second["needs_operator"], 0);
+        assert_eq!(second["_aws"]["CloudWatchMetrics"], json!([]));
     }
 
     #[test]
@@ -375,6 +385,25 @@ mod tests {
         // The format allows no more.
         assert_eq!(line["outbox_wait_s"].as_array().unwrap().len(), 100);
         assert_eq!(line.get("api_ms"), None, "nobody waits for a batch");
+    }
+
+    #[test]
+    fn a_call_that_asked_the_api_says_that_nothing_has_to_be_mended_and_no_other_does() {
+        let metrics = metrics(None);
+        metrics.count(&lookup(LookupStatus::Matched, None), Handler::StartCall);
+        assert_eq!(line(&metrics, Handler::StartCall)["needs_operator"], 0);
+        metrics.count(&Report { attempts: None, ..lookup(LookupStatus::Skipped, None) }, Handler::StartCall);
+        assert_eq!(line(&metrics, Handler::StartCall).get("needs_operator"), None);
+    }
+
+    #[test]
+    fn an_invocation_is_degraded_once_however_often_the_table_fails() {
+        let metrics = metrics(None);
+        for degradation in [Degradation::TableRead, Degradation::TableWrite, Degradation::CacheInvalidation] {
+            metrics.count_degradation(degradation);
+        }
+        let line = line(&metrics, Handler::EndCall);
+        assert_eq!((&line["degraded"], &line["table_write_failed"]), (&json!(1), &json!(1)));
     }
 
     #[test]

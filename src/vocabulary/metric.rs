@@ -14,7 +14,7 @@ words! {
         /// Lookups, saves and settings that fail until an operator does something: `misconfigured`, `unauthorized`,
         /// `quota_exhausted`, `internal`, `unusable_settings`, `unusable_parameters`.
         NeedsOperator = "needs_operator" => MetricUnit::Count,
-        /// The degradations of table, key and outbox together: `table_read_failed`, `table_write_failed`,
+        /// Invocations with a degradation of table, key or outbox: `table_read_failed`, `table_write_failed`,
         /// `cache_invalidation_failed`, `key_read_failed`, `retry_delay_failed`.
         Degraded = "degraded" => MetricUnit::Count,
         /// What nobody keeps: saves with the status `failed`, `text_not_saved` and `unreadable_records`.
@@ -25,7 +25,7 @@ words! {
         ApiTime = "api_ms" => MetricUnit::Milliseconds,
         /// Milliseconds from a flow event's arrival to its answer: what the caller waited.
         AnswerTime = "answer_ms" => MetricUnit::Milliseconds,
-        /// Seconds since a message was enqueued, for each message that a redelivery could not deliver.
+        /// Seconds since a message was enqueued, for each message that a redelivery read and could not deliver.
         OutboxWait = "outbox_wait_s" => MetricUnit::Seconds,
     }
 }

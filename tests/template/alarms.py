@@ -31,7 +31,7 @@ def on_points(operation):
     return computed
 
 
-for name in ("add", "sub", "mul", "gt", "ge", "eq"):
+for name in ("add", "sub", "mul", "gt", "ge", "lt", "eq"):
     setattr(Point, f"__{name}__", on_points(getattr(operator, name)))
 Point.__rmul__ = Point.__mul__
 
@@ -72,7 +72,7 @@ def breaches(translated, alarm, measured):
         if "MetricStat" in entry:
             result = statistic(entry["MetricStat"]["Stat"], samples(entry["MetricStat"]["Metric"]))
         else:
-            result = eval(translated.filled(entry["Expression"]).replace(" AND ", " and "), names)
+            result = eval(translated.filled(entry["Expression"]).replace(" AND ", " and ").replace(" OR ", " or "), names)
         names[entry["Id"]] = result
         point = result if entry.get("ReturnData", True) else point
     return None if point.value is None else COMPARISONS[given["ComparisonOperator"]](point.value, given["Threshold"])

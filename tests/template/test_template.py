@@ -288,6 +288,13 @@ class TheAlarms(unittest.TestCase):
             found = states(self.most, alarm, measured, end)
             self.assertEqual((set(found[evening:morning]), found[-1]), ({"ALARM"}, "OK"), alarm)
 
+    def test_a_night_with_a_failing_call_now_and_then_is_no_proof_that_lookups_are_mended(self):
+        for alarm in ("LookupsUnansweredAlarm", "MostLookupsFailAlarm"):
+            measured = {minute: {LOOKUPS: [1] * 3} for minute in range(30)}
+            measured |= {minute: {LOOKUPS: [1]} for minute in range(100, 600, 70)} | {600: {LOOKUPS: [0] * 9}}
+            found = states(self.most, alarm, measured, 661)
+            self.assertEqual((set(found[29:600]), found[-1]), ({"ALARM"}, "OK"), alarm)
+
     def test_the_dead_letters_alarm_does_not_turn_ok_when_they_expire(self):
         # Messages for an hour, an empty queue for six, and then a queue that sends no metrics.
         measured = {minute: {in_queue("DeadLetters"): [int(minute < 70)]} for minute in range(10, 430)}
