@@ -1,6 +1,6 @@
 //! The API's key in Secrets Manager, on the running process.
 //!
-//! Most of it needs Secrets Manager; how to run that by hand is said in `outbox.rs`.
+//! Most tests need Secrets Manager. `outbox.rs` says how to run those by hand.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ fn reads(aws: &Aws) -> usize {
 }
 
 #[tokio::test]
-async fn a_store_that_gives_no_key_leaves_the_caller_a_stranger_and_says_why() {
+async fn without_a_key_from_secrets_manager_the_caller_gets_the_fallback_with_the_reason() {
     for (fault, reason) in [
         (AwsFault::Hang, "timeout"),
         (AwsFault::Reset, "network"),
@@ -51,14 +51,14 @@ async fn a_store_that_gives_no_key_leaves_the_caller_a_stranger_and_says_why() {
         assert_eq!(stack.api.received().len(), 0);
         let log = stack.function.stop().await;
         let told = lines(&log, "the secret with the API's key could not be read").len();
-        // One that is late is still under way.
+        // A late read is still under way, so it may not be logged yet.
         assert!(told >= usize::from(reason != "timeout"), "{log}");
         assert!(lines(&log, "answered")[0]["detail"].as_str().unwrap().contains("the secret"), "{log}");
     }
 }
 
 #[tokio::test]
-async fn a_store_that_takes_longer_than_the_start_waits_costs_the_first_caller_that_time_and_no_more() {
+async fn a_slow_read_that_begins_at_the_start_delays_the_first_caller_and_is_not_repeated() {
     for delay in [200, 700] {
         let answer = AwsFault::AnswerAfter(Duration::from_millis(delay), json!({"SecretString": KEY}));
         let aws = Aws::down(answer).await;
@@ -66,13 +66,13 @@ async fn a_store_that_takes_longer_than_the_start_waits_costs_the_first_caller_t
         for number in 0..3 {
             assert_eq!(stack.invoke(&call(number)).await["lookup_status"], "matched", "{delay} ms");
         }
-        assert_eq!(reads(&aws), 1, "the read that the start began is the one that brought the key");
+        assert_eq!(reads(&aws), 1, "the key came from the read that began at the start");
     }
 }
 
-/// With a budget of 300 ms no caller waits long enough for the store; the read that the first one began goes on.
+/// With a budget of 300 ms no caller waits long enough for the secret. The first caller's read goes on.
 #[tokio::test]
-async fn a_read_that_no_caller_can_wait_for_brings_the_key_to_a_later_one() {
+async fn a_read_that_takes_longer_than_a_caller_waits_gives_the_key_to_a_later_caller() {
     let aws = Aws::down(AwsFault::AnswerAfter(Duration::from_millis(3_500), json!({"SecretString": KEY}))).await;
     let budget = ("STICKY_CALLS_TIMEOUT_MS", "300");
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET, budget]).await;
@@ -86,17 +86,17 @@ async fn a_read_that_no_caller_can_wait_for_brings_the_key_to_a_later_one() {
 }
 
 #[tokio::test]
-async fn a_start_at_which_everything_hangs_is_over_before_connect_gives_the_call_up() {
+async fn a_start_at_which_everything_hangs_ends_before_connects_block_times_out() {
     let aws = Aws::down(AwsFault::Hang).await;
     let began = Instant::now();
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_KEY, NO_SECRET, ("STICKY_CALLS_TABLE", "cache")]).await;
     assert_eq!(stack.invoke(&call(1)).await["lookup_reason"], "timeout");
-    // Connect's block waits that long when its author changed nothing; a machine however slow needs less for this.
+    // Connect's default for the block. Even a slow machine needs less.
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
-async fn a_key_of_its_own_goes_before_the_secret() {
+async fn a_key_in_the_environment_is_used_instead_of_the_secret() {
     let aws = Aws::down(AwsFault::Hang).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_SECRET]).await;
     assert_eq!(stack.invoke(&call(1)).await["lookup_status"], "matched");
@@ -110,7 +110,7 @@ async fn moto_the_key_is_read_before_the_first_call_and_kept() {
         let aws = Aws::start().await;
         let arn = aws.create_secret(&secret).await;
         let mut stack = stack(&aws, &arn).await;
-        // An event that asks nobody anything: once it is answered, the start is over.
+        // This event needs no key. Once it is answered, the start is over.
         stack.invoke(&event("anonymous_caller")).await;
         assert_eq!(reads(&aws), 1);
         for number in 0..5 {
@@ -124,7 +124,7 @@ async fn moto_the_key_is_read_before_the_first_call_and_kept() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for Secrets Manager, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_key_that_is_rotated_in_the_middle_of_traffic_costs_no_caller_and_no_summary() {
+async fn moto_while_the_key_is_rotated_every_caller_is_known_and_every_summary_is_saved() {
     const CALLS: usize = 60;
     let aws = Aws::start().await;
     let arn = aws.create_secret(KEY).await;
@@ -149,7 +149,7 @@ async fn moto_a_key_that_is_rotated_in_the_middle_of_traffic_costs_no_caller_and
 
 #[tokio::test]
 #[ignore = "needs moto's server for Secrets Manager, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_key_that_stays_wrong_is_looked_up_once_a_call() {
+async fn moto_if_the_key_stays_wrong_each_call_reads_the_secret_once() {
     let aws = Aws::start().await;
     let arn = aws.create_secret("sk_test_wrong").await;
     let mut stack = stack(&aws, &arn).await;
@@ -159,7 +159,7 @@ async fn moto_a_key_that_stays_wrong_is_looked_up_once_a_call() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for Secrets Manager, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_store_that_goes_down_leaves_the_last_known_key_in_use() {
+async fn moto_if_secrets_manager_goes_down_the_last_known_key_stays_in_use() {
     let aws = Aws::start().await;
     let arn = aws.create_secret(KEY).await;
     let mut stack = stack(&aws, &arn).await;
@@ -178,7 +178,7 @@ async fn moto_a_store_that_goes_down_leaves_the_last_known_key_in_use() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for Secrets Manager, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_store_that_was_down_at_the_start_is_asked_again_by_the_next_call() {
+async fn moto_if_secrets_manager_was_down_at_the_start_the_next_call_reads_the_secret() {
     let aws = Aws::start().await;
     let arn = aws.create_secret(KEY).await;
     aws.fail(Service::SecretsManager, Some(AwsFault::Hang));

@@ -1,4 +1,4 @@
-//! The house keeps its order: data walks forward, and nothing reaches back.
+//! The order of the modules: data moves forward, and no module imports one from above.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 use syn::{Item, ItemMod, UseTree, Visibility};
 
-/// The modules from the door to the ground. Each may use those below its own line; those on one line use none of each
-/// other.
+/// The modules from top to bottom. Each may use the modules on the lines below its own. Modules on the same line do not
+/// use each other.
 const FLOORS: [&[&str]; 14] = [
     &["main"],
     &["runtime"],
@@ -48,7 +48,7 @@ fn modules() -> Vec<(Module, syn::File)> {
     found
 }
 
-/// The paths in a file's shipped code: in `use` and elsewhere.
+/// The paths in a file's code without its tests: in `use` and elsewhere.
 #[derive(Default)]
 struct Paths(Vec<Vec<String>>);
 
@@ -84,8 +84,8 @@ fn paths(file: &syn::File) -> Vec<Vec<String>> {
     paths.0
 }
 
-/// What a module's `pub use` hands on of its children: the child of each name.
-fn handed_on(file: &syn::File) -> BTreeMap<String, String> {
+/// The names that a module re-exports from its children, with the child.
+fn reexports(file: &syn::File) -> BTreeMap<String, String> {
     let uses = file.items.iter().filter_map(|item| match item {
         Item::Use(item) if !matches!(item.vis, Visibility::Inherited) => Some(&item.tree),
         _ => None,
@@ -95,11 +95,11 @@ fn handed_on(file: &syn::File) -> BTreeMap<String, String> {
     paths.0.into_iter().filter_map(|path| Some((path.last()?.clone(), path.first()?.clone()))).collect()
 }
 
-/// Which modules each module uses, the tests aside.
+/// Which modules each module uses, without its tests.
 fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
     let modules = modules();
     let names: BTreeSet<_> = modules.iter().map(|(module, _)| module.clone()).collect();
-    let handed_on: BTreeMap<_, _> = modules.iter().map(|(module, file)| (module.clone(), handed_on(file))).collect();
+    let reexports: BTreeMap<_, _> = modules.iter().map(|(module, file)| (module.clone(), reexports(file))).collect();
     let mut all = BTreeMap::new();
     for (module, file) in &modules {
         let mut used = BTreeSet::new();
@@ -109,11 +109,11 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
                 Some("super") => (&module[..module.len() - 1], &path[1..]),
                 _ => continue,
             };
-            // As deep as there are modules, and then to where the last name comes from.
+            // Follow the path down the modules, and then the re-export of the last name.
             let mut target = from.to_vec();
             for name in rest {
                 let child = [&target[..], std::slice::from_ref(name)].concat();
-                let source = handed_on.get(&target).and_then(|names| names.get(name));
+                let source = reexports.get(&target).and_then(|names| names.get(name));
                 if names.contains(&child) {
                     target = child;
                 } else if let Some(source) = source.filter(|source| *source != "crate" && *source != "super") {
@@ -131,7 +131,7 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
 }
 
 #[test]
-fn no_module_reaches_back_up_the_way_nor_over_to_another_edge() {
+fn no_module_uses_one_from_above_or_another_edge() {
     let floor = |module: &Module| {
         let name = module.first().unwrap();
         let found = FLOORS.iter().position(|names| names.contains(&name.as_str()));
@@ -150,7 +150,7 @@ fn no_module_reaches_back_up_the_way_nor_over_to_another_edge() {
 #[test]
 fn no_modules_use_each_other_in_a_circle() {
     let mut left = uses();
-    // A folder's own file names its children; what a child uses of the folder is another child.
+    // A folder's own file names its children. A child that uses the folder uses another child.
     while let Some(free) = left.iter().find(|(_, used)| used.iter().all(|other| !left.contains_key(other))) {
         let free = free.0.clone();
         left.remove(&free);

@@ -1,4 +1,4 @@
-//! The way to AWS: what is tried again, what a freeze costs, and whom the function talks to.
+//! Requests to AWS: retries, connections that died in a freeze, and certificates.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::io::{Read, Write};
@@ -26,7 +26,7 @@ fn clients(endpoint: &str) -> Clients {
     access.clients(&Https::new().unwrap()).unwrap()
 }
 
-/// What comes of reading a secret in this AWS, and how often the store was asked.
+/// How reading a secret fails with this fault, and how often Secrets Manager was asked.
 async fn read_secret(fault: AwsFault) -> (Error, usize) {
     let aws = Aws::down(fault).await;
     let error = clients(&aws.url()).secret("arn").read().await.unwrap_err();
@@ -34,24 +34,24 @@ async fn read_secret(fault: AwsFault) -> (Error, usize) {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_three_times_in_all() {
-    let (error, tries) = read_secret(AwsFault::Reset).await;
+async fn a_temporary_failure_is_attempted_three_times() {
+    let (error, attempts) = read_secret(AwsFault::Reset).await;
     assert!(matches!(error, Error::Network { .. }), "{error:?}");
-    assert_eq!(tries, 3);
-    let (error, tries) = read_secret(AwsFault::Status(503)).await;
+    assert_eq!(attempts, 3);
+    let (error, attempts) = read_secret(AwsFault::Status(503)).await;
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
-    assert_eq!(tries, 3);
+    assert_eq!(attempts, 3);
 }
 
 #[tokio::test]
-async fn what_is_refused_is_asked_for_once() {
-    let (error, tries) = read_secret(AwsFault::Refused("AccessDeniedException")).await;
+async fn a_refused_request_is_not_retried() {
+    let (error, attempts) = read_secret(AwsFault::Refused("AccessDeniedException")).await;
     assert_eq!(error, Error::Refused { code: "AccessDeniedException".to_owned() });
-    assert_eq!(tries, 1);
+    assert_eq!(attempts, 1);
 }
 
-/// A secrets store on threads of its own, which live on while the function is frozen. It answers on each connection once,
-/// and then hands it over.
+/// A stand-in for Secrets Manager on threads of its own, which go on while the function is frozen. It answers once on
+/// each connection, and then sends the connection to the test.
 fn store() -> (String, mpsc::Receiver<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -70,7 +70,7 @@ fn store() -> (String, mpsc::Receiver<TcpStream>) {
                     }
                     request.extend_from_slice(&part[..length]);
                 }
-                // Slow enough for others to need connections of their own.
+                // So slow that the other requests need connections of their own.
                 std::thread::sleep(Duration::from_millis(50));
                 let body = r#"{"SecretString":"sk_test_1"}"#;
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -83,13 +83,13 @@ fn store() -> (String, mpsc::Receiver<TcpStream>) {
 }
 
 #[tokio::test]
-async fn connections_that_died_while_frozen_cost_nobody_the_answer() {
+async fn a_secret_is_read_although_all_connections_died_while_frozen() {
     let (url, connections) = store();
     let secret = clients(&url).secret("arn");
     for answer in join_all((0..5).map(|_| secret.read())).await {
         assert_eq!(answer.unwrap().expose_secret(), "sk_test_1");
     }
-    // From here on nothing of the client runs, as in Lambda's freeze.
+    // From here on the client does not run, as in Lambda's freeze.
     let connections: Vec<_> = connections.iter().take(5).collect();
     for connection in &connections {
         connection.shutdown(Shutdown::Both).unwrap();
@@ -99,15 +99,15 @@ async fn connections_that_died_while_frozen_cost_nobody_the_answer() {
 }
 
 #[tokio::test]
-async fn connections_that_break_as_soon_as_they_are_used_cost_nobody_the_answer() {
+async fn a_secret_is_read_although_all_connections_break_when_they_are_used() {
     let (url, connections) = store();
     let secret = clients(&url).secret("arn");
-    // More than a request is tried.
+    // More connections than a request has attempts.
     for answer in join_all((0..5).map(|_| secret.read())).await {
         assert_eq!(answer.unwrap().expose_secret(), "sk_test_1");
     }
     for connection in connections.iter().take(5) {
-        // Closed with a request in it that nobody has read, a connection is reset.
+        // A connection is reset if it is closed before its request has been read.
         std::thread::spawn(move || connection.peek(&mut [0]).unwrap());
     }
     assert_eq!(secret.read().await.unwrap().expose_secret(), "sk_test_1");

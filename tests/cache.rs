@@ -1,6 +1,6 @@
-//! Answers that are kept for a caller who rings back, on the running process.
+//! Cached answers for a caller who calls again, on the running process.
 //!
-//! Most of it needs DynamoDB; how to run that by hand is said in `outbox.rs`.
+//! Most tests need DynamoDB. `outbox.rs` says how to run those by hand.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
@@ -15,13 +15,13 @@ use stand_ins::sticky_calls::{CALL_START, Fault};
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 const JANE: &str = "00000000-0000-4000-8000-000000000001";
 
-/// Jane rings for the nth time.
+/// Jane's call with this number.
 fn call(number: usize) -> Value {
     let event = with_contact(event("returning_caller"), "/ContactId", format!("4a573372-1f28-4e26-b97b-{number:012}"));
     with_contact(event, "/InitialContactId", format!("call {number}"))
 }
 
-/// A save for call `number` that knows the customer by reference alone.
+/// A save for call `number` that knows only the customer's reference.
 fn save(number: usize) -> Value {
     let event = with_contact(event("web_chat"), "/InitialContactId", format!("call {number}"));
     let values =
@@ -29,14 +29,14 @@ fn save(number: usize) -> Value {
     values.iter().fold(event, |event, (name, value)| with_parameter(event, name, *value))
 }
 
-/// The same for one that has no reference and knows the number alone.
+/// The same, but it knows only the phone number.
 fn save_by_number(number: usize) -> Value {
     let event = with_attribute(call(number), "customer_id", "");
     let values = [("action", "save"), ("customer_id", ""), ("call_summary", "Wants a callback")];
     values.iter().fold(event, |event, (name, value)| with_parameter(event, name, *value))
 }
 
-/// The same for one that has no reference and knows an address that identify was not told.
+/// The same, but it knows only an e-mail address that identify did not know.
 fn save_by_address(number: usize) -> Value {
     let event = with_contact(
         with_attribute(event("web_chat"), "customer_id", ""),
@@ -69,13 +69,13 @@ impl Setting {
         Self { aws, table, stack }
     }
 
-    /// Where the answer to a call comes from.
+    /// The `lookup_source` of a call's answer.
     async fn source(&mut self, event: &Value) -> String {
         let answer = self.stack.invoke(event).await;
         answer["lookup_source"].as_str().unwrap().to_owned()
     }
 
-    /// Lets time pass for everything in the table.
+    /// Makes everything in the table older.
     async fn pass(&self, seconds: i64) {
         for mut item in self.aws.items(&self.table).await {
             let Some(at) = item["at_ms"]["N"].as_str() else { continue };
@@ -88,7 +88,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn a_table_that_is_slow_or_down_costs_a_moment_and_nothing_else() {
+async fn if_the_table_is_slow_or_down_calls_are_looked_up_and_saved_all_the_same() {
     for fault in
         [AwsFault::Hang, AwsFault::Reset, AwsFault::Status(500), AwsFault::Refused("ResourceNotFoundException")]
     {
@@ -114,7 +114,7 @@ async fn a_table_that_is_slow_or_down_costs_a_moment_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_hanging_table_leaves_a_hanging_api_no_more_time_than_the_budget() {
+async fn with_table_and_api_both_hanging_the_answer_comes_within_the_budget() {
     let aws = Aws::down(AwsFault::Hang).await;
     let variables = [("STICKY_CALLS_TABLE", "cache"), ("STICKY_CALLS_TIMEOUT_MS", "600")];
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
@@ -128,7 +128,7 @@ async fn a_hanging_table_leaves_a_hanging_api_no_more_time_than_the_budget() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_caller_who_rings_back_is_answered_from_the_cache_like_before() {
+async fn moto_a_caller_who_calls_again_gets_the_same_answer_from_the_cache() {
     let mut at = Setting::new(&[]).await;
     let mut first = at.stack.invoke(&call(1)).await;
     let mut second = at.stack.invoke(&call(2)).await;
@@ -144,7 +144,7 @@ async fn moto_a_caller_who_rings_back_is_answered_from_the_cache_like_before() {
     assert_eq!(first, second);
     assert_eq!(at.stack.api.received().len(), 1);
 
-    // The table is read strongly, else a mark could be missed.
+    // The reads are strongly consistent, else they could miss a tombstone.
     let reads = at.aws.received(Service::DynamoDb).into_iter().filter(|(operation, _)| operation == "BatchGetItem");
     assert!(reads.into_iter().all(|(_, read)| read["RequestItems"][&at.table]["ConsistentRead"] == true));
     let log = at.stack.function.stop().await;
@@ -154,7 +154,7 @@ async fn moto_a_caller_who_rings_back_is_answered_from_the_cache_like_before() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_threshold_and_variables_are_applied_to_what_was_kept() {
+async fn moto_threshold_and_variables_are_applied_to_a_cached_answer() {
     let mut at = Setting::new(&[]).await;
     assert_eq!(at.stack.invoke(&call(1)).await["lookup_status"], "matched");
     let strict = at.stack.invoke(&with_parameter(call(2), "returning_threshold", "0.95")).await;
@@ -177,7 +177,7 @@ async fn moto_two_people_who_share_a_phone_never_get_each_others_answer() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_after_a_save_nobody_is_greeted_with_what_was_known_before() {
+async fn moto_after_a_save_the_caller_does_not_get_the_answer_from_before_it() {
     for save in [save, save_by_number, save_by_address] {
         let mut at = Setting::new(&[]).await;
         assert_eq!(at.source(&call(1)).await, "api");
@@ -185,7 +185,7 @@ async fn moto_after_a_save_nobody_is_greeted_with_what_was_known_before() {
         assert_eq!(at.stack.invoke(&save(2)).await["save_status"], "saved");
         let back = at.stack.invoke(&call(3)).await;
         assert_eq!((&back["lookup_source"], &back["last_issue"]), (&json!("api"), &json!("Wants a callback")));
-        // What is asked some time after the save is kept again.
+        // Some time after the save, answers are cached again.
         at.pass(10).await;
         assert_eq!(at.source(&call(4)).await, "api");
         assert_eq!(at.source(&call(5)).await, "cache");
@@ -194,7 +194,7 @@ async fn moto_after_a_save_nobody_is_greeted_with_what_was_known_before() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB and SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_queued_save_and_its_redelivery_make_void_what_was_kept_too() {
+async fn moto_a_queued_save_and_its_redelivery_invalidate_cached_answers_too() {
     for save in [save, save_by_number] {
         let aws = Aws::start().await;
         let table = aws.create_table().await;
@@ -217,7 +217,7 @@ async fn moto_a_queued_save_and_its_redelivery_make_void_what_was_kept_too() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_an_answer_is_too_old_after_five_minutes_though_dynamodb_has_not_deleted_it() {
+async fn moto_a_cached_answer_is_not_used_after_five_minutes_even_if_dynamodb_has_not_deleted_it() {
     let mut at = Setting::new(&[]).await;
     assert_eq!(at.source(&call(1)).await, "api");
     let before = jiff::Timestamp::now().as_second();
@@ -231,7 +231,7 @@ async fn moto_an_answer_is_too_old_after_five_minutes_though_dynamodb_has_not_de
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_only_what_the_api_answered_is_kept() {
+async fn moto_only_answers_of_the_api_are_cached() {
     let mut at = Setting::new(&[]).await;
     for fault in [Fault::status(500), Fault::status(409), Fault::body("[]"), Fault::body("{}"), Fault::Reset] {
         at.stack.api.fail_always(Some(fault));
@@ -244,7 +244,7 @@ async fn moto_only_what_the_api_answered_is_kept() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_no_number_and_no_id_is_in_a_key_of_the_table_or_in_the_log() {
+async fn moto_the_tables_keys_and_the_log_show_no_number_and_no_id() {
     let mut at = Setting::new(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]).await;
     at.stack.invoke(&call(1)).await;
     at.stack.invoke(&save_by_number(1)).await;
@@ -263,7 +263,7 @@ async fn moto_no_number_and_no_id_is_in_a_key_of_the_table_or_in_the_log() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_table_that_hangs_for_a_while_makes_no_answer_wrong() {
+async fn moto_while_the_table_hangs_callers_get_the_apis_answers() {
     let mut at = Setting::new(&[]).await;
     assert_eq!(at.source(&call(1)).await, "api");
     at.aws.fail(Service::DynamoDb, Some(AwsFault::Hang));

@@ -1,5 +1,5 @@
-//! Whole calls, played through the contact flows and the real functions: what callers hear, where their calls go, what
-//! agents see, and what the API is told.
+//! Whole calls, played through the contact flows and the real functions: what callers hear, which queue they get to,
+//! what agents see, and what the API gets.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,10 +28,10 @@ const APOLOGY: &str = "We are sorry that nobody can take your call right now. Pl
 
 const SETTLED: WrapUp = WrapUp { summary: "Credit note was missing", notes: "Sent it by e-mail", status: "resolved" };
 
-/// What comes of that for John's open intent.
+/// What the API gets for it, for John's open intent.
 const JOHN_SETTLED: &str = "cust_john: billing_issue resolved, Credit note was missing";
 
-/// A contact centre that knows nobody, as the template sets it up.
+/// A contact centre as the template sets it up. The API knows no customer.
 async fn centre() -> ContactCentre {
     ContactCentre::open_with_outbox(BOOTSTRAP, &[]).await
 }
@@ -43,14 +43,14 @@ async fn centre_that_knows(customers: &[Customer]) -> ContactCentre {
     centre
 }
 
-/// The same that knows John, and one without an outbox: the API must get the same words in both.
+/// Two that know John, one without and one with an outbox. The API must get the same words from both.
 async fn centres_that_know_john() -> [ContactCentre; 2] {
     let without_outbox = ContactCentre::open(BOOTSTRAP, &[]).await;
     without_outbox.api.remember(john());
     [centre_that_knows(&[john()]).await, without_outbox]
 }
 
-/// A customer with a number, an id and an open billing issue, of whom somebody has written a summary.
+/// A customer with a number, an id, an open billing issue and a summary of the last call.
 fn john() -> Customer {
     let variables = [
         ("last_issue", "Invoice 4711 charges the setup fee twice"),
@@ -89,7 +89,7 @@ fn from_john() -> Caller {
     Caller::from("+12025550102").known_as("C-1002")
 }
 
-/// Somebody with an open intent, and a last issue of this source.
+/// A customer with an open intent, and a last issue from this source.
 fn somebody(customer_ref: &str, number: &str, customer_id: &str, intent: &str, source: &str) -> Customer {
     Customer {
         customer_ref: customer_ref.to_owned(),
@@ -100,7 +100,7 @@ fn somebody(customer_ref: &str, number: &str, customer_id: &str, intent: &str, s
     }
 }
 
-/// What the API took as the ends of calls, one line each.
+/// The ends that the API took, one line for each.
 fn ends(centre: &ContactCentre) -> Vec<String> {
     let text = |end: &Value, names: &[&str]| {
         let text = names.iter().find_map(|name| end.pointer(name)?.as_str());
@@ -114,17 +114,17 @@ fn ends(centre: &ContactCentre) -> Vec<String> {
     centre.api.ended().iter().map(line).collect()
 }
 
-/// Those of them in which somebody had written something.
+/// Those with words.
 fn words(centre: &ContactCentre) -> Vec<String> {
     ends(centre).into_iter().filter(|end| !end.ends_with(", -")).collect()
 }
 
-/// How often the API was told of an end at all.
+/// How many ends were sent to the API, taken or not.
 fn ends_told(centre: &ContactCentre) -> usize {
     centre.api.received().iter().filter(|request| request.path == "/v1/calls/end").count()
 }
 
-/// Whether the caller got to somebody, or was told that they would not: never silence, and never a call that just ends.
+/// Whether the caller got into a queue, got a callback or heard a goodbye. A call must never just end.
 fn was_served(call: &Call) -> bool {
     let was_told = call.heard().last().is_some_and(|text| text.ends_with("Goodbye."));
     call.queue().is_some() || was_told
@@ -156,11 +156,11 @@ async fn a_first_time_caller_chooses_from_the_menu_and_the_agent_learns_that_it_
     let expected = [format!("{reference}: billing_issue open, Invoice 4711 charges the setup fee twice")];
     assert_eq!((ends(&centre), ends_told(&centre)), (expected.to_vec(), 1), "the record is not saved again");
     assert_eq!(centre.deliver_outbox().await, 1);
-    assert_eq!(ends(&centre), expected, "the end without words came to nothing");
+    assert_eq!(ends(&centre), expected, "the end without words changed nothing");
 }
 
 #[tokio::test]
-async fn what_the_caller_chooses_becomes_an_open_intent_and_leads_to_its_queue() {
+async fn the_callers_choice_becomes_the_open_intent_and_leads_to_its_queue() {
     let mut centre = centre().await;
     let choices =
         [("1", "billing_issue", "billing"), ("2", "technical_support", "technical_support"), ("3", "sales", "sales")];
@@ -172,7 +172,7 @@ async fn what_the_caller_chooses_becomes_an_open_intent_and_leads_to_its_queue()
 }
 
 #[tokio::test]
-async fn the_same_caller_is_welcomed_back_with_the_open_billing_issue_and_goes_ahead_of_others() {
+async fn a_returning_caller_is_welcomed_back_with_the_open_billing_issue_and_gets_priority() {
     let mut centre = centre_that_knows(&[john()]).await;
     let mut call = centre.call(from_john().pressing("1")).await;
     let welcome = "Welcome back. The last time, it was about this: Invoice 4711 charges the setup fee twice";
@@ -203,9 +203,9 @@ async fn the_same_caller_is_welcomed_back_with_the_open_billing_issue_and_goes_a
     assert_eq!(centre.api.customers()[0].open_intents, [], "only the wrap-up resolves it");
 }
 
-/// As the README leads a newcomer there.
+/// The steps of the README for a newcomer.
 #[tokio::test]
-async fn a_newcomer_who_lowers_the_threshold_is_welcomed_back_by_number_alone() {
+async fn with_a_lower_threshold_a_caller_is_welcomed_back_by_number_alone() {
     let trial = [("STICKY_CALLS_RETURNING_THRESHOLD", "0.4")];
     let mut centre = ContactCentre::open_with_outbox(BOOTSTRAP, &trial).await;
     let newcomer = || Caller::from("+12025550177").pressing("1");
@@ -222,7 +222,7 @@ async fn a_newcomer_who_lowers_the_threshold_is_welcomed_back_by_number_alone() 
 }
 
 #[tokio::test]
-async fn a_returning_caller_who_calls_about_something_else_chooses_from_the_menu_and_waits_like_everybody() {
+async fn a_returning_caller_who_calls_about_something_else_gets_the_menu_and_no_priority() {
     let mut centre = centre_that_knows(&[john()]).await;
     for keys in ["23", "93"] {
         let call = centre.call(from_john().pressing(keys)).await;
@@ -232,7 +232,7 @@ async fn a_returning_caller_who_calls_about_something_else_chooses_from_the_menu
 }
 
 #[tokio::test]
-async fn a_returning_caller_who_says_nothing_goes_where_the_open_intent_belongs() {
+async fn a_returning_caller_who_presses_nothing_gets_to_the_queue_of_the_open_intent() {
     let mut centre = centre_that_knows(&[john()]).await;
     let call = centre.call(from_john()).await;
     assert!(call.moments.contains(&Moment::DoesNotAnswer));
@@ -240,7 +240,7 @@ async fn a_returning_caller_who_says_nothing_goes_where_the_open_intent_belongs(
 }
 
 #[tokio::test]
-async fn every_open_intent_that_has_a_queue_is_named_by_its_label_and_routed_to_it() {
+async fn every_open_intent_with_a_queue_is_spoken_by_its_label_and_routed_to_its_queue() {
     let labels = [
         ("billing_issue", "Welcome back. Your billing question with us is still open.", "billing"),
         ("technical_support", "Welcome back. Your technical question with us is still open.", "technical_support"),
@@ -269,7 +269,7 @@ async fn an_agents_notes_are_never_read_to_the_caller() {
 }
 
 #[tokio::test]
-async fn a_filler_of_an_earlier_call_is_not_read_out() {
+async fn the_filler_of_an_earlier_call_is_not_read_to_the_caller() {
     let john = john_with(&[("last_issue", "Customer called for support")]);
     let mut centre = centre_that_knows(&[john]).await;
     let call = centre.call(from_john().pressing("1")).await;
@@ -277,7 +277,7 @@ async fn a_filler_of_an_earlier_call_is_not_read_out() {
 }
 
 #[tokio::test]
-async fn an_issue_that_was_settled_and_comes_up_again_is_open_again() {
+async fn a_last_issue_that_the_caller_calls_about_again_becomes_an_open_intent() {
     let mut john = john();
     john.open_intents.clear();
     let mut centre = centre_that_knows(&[john]).await;
@@ -287,7 +287,7 @@ async fn an_issue_that_was_settled_and_comes_up_again_is_open_again() {
 }
 
 #[tokio::test]
-async fn an_open_intent_of_the_shops_own_goes_to_the_general_queue_ahead_of_others() {
+async fn an_open_intent_without_a_queue_goes_to_the_general_queue_with_priority() {
     let mut centre = centre_that_knows(&[john_about("refund_request")]).await;
     let call = centre.call(from_john().pressing("1")).await;
     assert_eq!((call.queue(), call.attribute("intent")), (Some(("general", 2)), "refund_request"));
@@ -308,7 +308,7 @@ async fn an_unconfirmed_caller_hears_nothing_personal_and_is_routed_by_the_open_
 }
 
 #[tokio::test]
-async fn every_open_intent_that_has_a_queue_routes_an_unconfirmed_caller_and_others_lead_to_the_menu() {
+async fn an_unconfirmed_caller_gets_to_the_queue_of_the_open_intent_or_hears_the_menu_if_it_has_none() {
     for (intent, queue) in [("technical_support", "technical_support"), ("escalation", "escalation")] {
         let mut centre = centre_that_knows(&[john_about(intent)]).await;
         let call = centre.call(Caller::from("+12025550102")).await;
@@ -343,7 +343,7 @@ async fn a_vip_goes_to_the_vip_queue_at_the_highest_priority() {
 }
 
 #[tokio::test]
-async fn whoever_just_calls_from_a_vips_number_is_no_vip() {
+async fn only_a_confirmed_vip_gets_to_the_vip_queue() {
     let mut centre = centre_that_knows(&[john_with(&[("tier", "vip")])]).await;
     let call = centre.call(Caller::from("+12025550102")).await;
     assert_eq!(call.queue(), Some(("billing", 2)));
@@ -353,7 +353,7 @@ async fn whoever_just_calls_from_a_vips_number_is_no_vip() {
 }
 
 #[tokio::test]
-async fn an_anonymous_caller_is_served_like_anybody_and_nothing_is_saved() {
+async fn an_anonymous_caller_is_served_like_others_and_nothing_is_saved() {
     let mut centre = centre().await;
     let mut call = centre.call(Caller::anonymous().pressing("2")).await;
     assert_eq!(call.heard(), [GREETING, MENU]);
@@ -369,7 +369,7 @@ async fn an_anonymous_caller_is_served_like_anybody_and_nothing_is_saved() {
 }
 
 #[tokio::test]
-async fn with_the_api_down_callers_are_served_and_keep_what_earlier_flows_stored() {
+async fn with_the_api_down_callers_are_served_and_keep_the_attributes_of_earlier_flows() {
     for fault in [Fault::status(503), Fault::status(401), Fault::status(402), Fault::Reset, Fault::CutBody] {
         let mut centre = centre_that_knows(&[john()]).await;
         centre.api.fail_always(Some(fault));
@@ -383,7 +383,7 @@ async fn with_the_api_down_callers_are_served_and_keep_what_earlier_flows_stored
 }
 
 #[tokio::test]
-async fn what_was_written_about_a_caller_whom_nobody_could_look_up_is_saved_by_number_and_id() {
+async fn if_the_lookup_failed_the_agents_words_are_saved_by_number_and_id() {
     for mut centre in centres_that_know_john().await {
         centre.api.fail_always(Some(Fault::status(503)));
         let mut call = centre.call(from_john().pressing("1")).await;
@@ -400,7 +400,7 @@ async fn what_was_written_about_a_caller_whom_nobody_could_look_up_is_saved_by_n
 }
 
 #[tokio::test]
-async fn a_caller_whom_lambda_refused_to_look_up_is_saved_by_the_contact_record() {
+async fn if_lambda_refused_the_lookup_the_call_is_saved_by_the_contact_record() {
     let mut centre = centre_that_knows(&[john()]).await;
     centre.functions_fail = true;
     let call = centre.call(from_john().pressing("1")).await;
@@ -425,7 +425,7 @@ async fn with_the_api_hanging_the_caller_waits_no_longer_than_the_budget() {
 }
 
 #[tokio::test]
-async fn with_lambda_refusing_callers_are_served_and_the_agent_can_hang_up() {
+async fn if_lambda_refuses_every_invocation_callers_are_served_and_the_agent_can_hang_up() {
     let mut centre = centre_that_knows(&[john()]).await;
     centre.functions_fail = true;
     let mut call = centre.call(from_john().pressing("1")).await;
@@ -437,7 +437,7 @@ async fn with_lambda_refusing_callers_are_served_and_the_agent_can_hang_up() {
 }
 
 #[tokio::test]
-async fn whichever_block_fails_the_caller_is_served() {
+async fn every_caller_is_served_whichever_block_of_the_inbound_flow_fails() {
     let vip = somebody("vip_jane", "+12025550101", "C-1001", "billing_issue", "call_summary");
     let of_notes = |number: u32, intent: &str| {
         somebody(
@@ -479,7 +479,7 @@ async fn whichever_block_fails_the_caller_is_served() {
         for caller in callers(1_000 + number) {
             let call = centre.call(caller.clone()).await;
             assert!(was_served(&call), "{failure:?}: {call:#?}");
-            // Nothing but the last queue and the transfer itself costs a caller the queue.
+            // Only without the last queue or the transfer itself the caller does not get into a queue.
             let is_last = ["General queue", "Transfer to queue"].contains(&failure.block.as_str());
             assert!(call.queue().is_some() || is_last, "{failure:?}: {:?}", call.heard());
         }
@@ -487,7 +487,7 @@ async fn whichever_block_fails_the_caller_is_served() {
 }
 
 #[tokio::test]
-async fn whichever_block_fails_at_the_end_what_the_agent_wrote_reaches_the_api_and_at_most_twice() {
+async fn the_agents_words_are_saved_once_or_twice_whichever_block_fails_at_the_end_of_the_call() {
     let failures = centre().await;
     let failures = [failures.failures("disconnect"), failures.failures("wrap-up")].concat();
     assert!(failures.len() > 12, "{failures:?}");
@@ -504,7 +504,7 @@ async fn whichever_block_fails_at_the_end_what_the_agent_wrote_reaches_the_api_a
             let variables: Vec<_> = centre.api.ended().iter().map(|end| end["variables"].clone()).collect();
             let times = |name: &str, text: &str| variables.iter().filter(|variables| variables[name] == text).count();
             let times = [times("last_issue", SETTLED.summary), times("resolution", SETTLED.notes)];
-            // The form itself is the only way to the text.
+            // Without the form there is no text.
             match failure.block.as_str() {
                 "Ask the agent" => assert_eq!((times, ends(&centre).len()), ([0, 0], 1)),
                 block => assert!(times.iter().all(|times| (1..=2).contains(times)), "{block}: {times:?}"),
@@ -514,25 +514,25 @@ async fn whichever_block_fails_at_the_end_what_the_agent_wrote_reaches_the_api_a
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_first_and_of_whom_nobody_writes_is_saved_once() {
+async fn a_call_without_words_in_which_the_caller_hangs_up_first_is_saved_once() {
     for mut centre in centres_that_know_john().await {
         let mut call = centre.call(from_john().pressing("1")).await;
         centre.agent_answers(&mut call).await;
         centre.wrap_up(&mut call, None).await;
         assert_eq!(call.agent_read(), [""; 0], "there was nothing to save");
         centre.stream_records(&call).await;
-        // The record comes after the agent's work, so nothing waits any more.
+        // The record comes after the agent's wrap-up, so the end does not have to wait.
         assert_eq!(ends(&centre), ["cust_john: billing_issue open, -"]);
         centre.stream_records(&call).await;
         centre.deliver_outbox().await;
         assert_eq!(ends(&centre), ["cust_john: billing_issue open, -"]);
         let last_issue = &centre.api.customers()[0].variables["last_issue"];
-        assert_eq!(last_issue, "Invoice 4711 charges the setup fee twice", "nothing is put over what is known");
+        assert_eq!(last_issue, "Invoice 4711 charges the setup fee twice", "the last issue is not replaced");
     }
 }
 
 #[tokio::test]
-async fn a_caller_who_was_promised_a_callback_and_is_not_reached_is_saved_by_its_contact_record() {
+async fn a_callback_that_does_not_reach_the_caller_is_saved_by_its_contact_record() {
     let mut centre = centre_that_knows(&[john()]).await;
     centre.full_queues.insert("billing".to_owned());
     let call = centre.call(from_john().pressing("11")).await;
@@ -543,7 +543,7 @@ async fn a_caller_who_was_promised_a_callback_and_is_not_reached_is_saved_by_its
 }
 
 #[tokio::test]
-async fn a_caller_who_gives_up_in_the_queue_is_saved_by_the_contact_record() {
+async fn a_call_that_is_abandoned_in_the_queue_is_saved_by_the_contact_record() {
     let mut centre = centre_that_knows(&[john()]).await;
     let call = centre.call(from_john().pressing("1")).await;
     centre.stream_records(&call).await;
@@ -551,7 +551,7 @@ async fn a_caller_who_gives_up_in_the_queue_is_saved_by_the_contact_record() {
 }
 
 #[tokio::test]
-async fn what_a_flow_has_written_is_saved_at_once_where_the_agent_leaves_first_and_not_again_by_the_record() {
+async fn words_from_a_flow_are_saved_when_the_agent_leaves_and_not_again_by_the_record() {
     for mut centre in centres_that_know_john().await {
         let caller = from_john().bringing("call_summary", "Asked for a copy of the invoice").pressing("1");
         let mut call = centre.call(caller).await;
@@ -570,7 +570,7 @@ async fn what_a_flow_has_written_is_saved_at_once_where_the_agent_leaves_first_a
 }
 
 #[tokio::test]
-async fn without_an_outbox_an_end_without_words_goes_at_once_and_words_follow_as_an_end_of_their_own() {
+async fn without_an_outbox_an_end_without_words_is_saved_at_once_and_words_follow_as_a_standalone_end() {
     let mut centre = ContactCentre::open(BOOTSTRAP, &[]).await;
     centre.api.remember(john());
     let mut call = centre.call(from_john().pressing("1")).await;
@@ -596,7 +596,7 @@ async fn without_an_outbox_an_end_without_words_goes_at_once_and_words_follow_as
 }
 
 #[tokio::test]
-async fn a_contact_is_marked_only_after_what_it_said_is_safe() {
+async fn a_contact_is_marked_only_after_its_words_are_safe() {
     let mut centre = ContactCentre::open(BOOTSTRAP, &[]).await;
     centre.api.remember(john());
     let mut call = centre.call(from_john().pressing("1")).await;
@@ -611,7 +611,7 @@ async fn a_contact_is_marked_only_after_what_it_said_is_safe() {
     assert_eq!(ends(&centre), [JOHN_SETTLED]);
 }
 
-/// What can happen at the end of a call that the agent leaves first.
+/// What happens at the end of a call if the agent leaves first. The order can vary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     Disconnect,
@@ -628,7 +628,7 @@ async fn take(step: Step, centre: &mut ContactCentre, call: &mut Call, wrap_up: 
 }
 
 #[tokio::test]
-async fn what_the_agent_wrote_reaches_the_api_once_whatever_comes_first() {
+async fn the_agents_words_are_saved_once_in_any_order_of_disconnect_record_and_wrap_up() {
     use Step::{Disconnect, Record, WrapUp};
     let orders = [
         [Disconnect, WrapUp, Record],
@@ -645,7 +645,7 @@ async fn what_the_agent_wrote_reaches_the_api_once_whatever_comes_first() {
             for step in order {
                 take(step, &mut centre, &mut call, Some(SETTLED)).await;
             }
-            // It is sent again when attributes have changed since.
+            // Connect sends it again if attributes have changed since.
             centre.stream_records(&call).await;
             centre.deliver_outbox().await;
             assert_eq!(words(&centre), [JOHN_SETTLED], "{order:?}");
@@ -657,10 +657,10 @@ async fn what_the_agent_wrote_reaches_the_api_once_whatever_comes_first() {
     }
 }
 
-/// Each message comes from a queue of SQS.
+/// The outbox is a queue of moto's SQS.
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_what_the_outbox_has_is_marked_too_and_delivered_later() {
+async fn moto_queued_words_are_marked_too_and_delivered_later() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let mut centre = ContactCentre::open_in(BOOTSTRAP, &aws, &[("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
@@ -686,7 +686,7 @@ async fn moto_what_the_outbox_has_is_marked_too_and_delivered_later() {
 }
 
 #[tokio::test]
-async fn what_the_agent_wrote_reaches_the_api_once_although_the_record_came_while_they_were_writing() {
+async fn the_agents_words_are_saved_once_although_the_record_came_before_the_wrap_up_was_done() {
     for order in [[Step::Disconnect, Step::WrapUp], [Step::WrapUp, Step::Disconnect]] {
         for mut centre in centres_that_know_john().await {
             let mut call = centre.call(from_john().pressing("1")).await;
@@ -718,7 +718,7 @@ async fn an_agent_who_writes_nothing_leaves_the_intent_open_and_the_call_is_save
 }
 
 #[tokio::test]
-async fn a_field_that_the_agent_leaves_empty_costs_none_of_the_others() {
+async fn if_the_agent_leaves_a_field_empty_the_other_fields_are_saved() {
     let summary = WrapUp { notes: "", ..SETTLED };
     let notes = WrapUp { summary: "", ..SETTLED };
     for (wrap_up, last_issue) in [(summary, SETTLED.summary), (notes, SETTLED.notes)] {
@@ -726,7 +726,7 @@ async fn a_field_that_the_agent_leaves_empty_costs_none_of_the_others() {
         let mut call = centre.call(Caller::from("+12025550177").pressing("1")).await;
         let reference = call.attribute("customer_ref").to_owned();
         centre.agent_answers(&mut call).await;
-        // The save function can't be reached, so that all depends on what is kept with the contact.
+        // The save function can't be reached, so the record's attributes are all there is.
         centre.functions_fail = true;
         centre.wrap_up(&mut call, Some(wrap_up)).await;
         centre.functions_fail = false;
@@ -736,7 +736,7 @@ async fn a_field_that_the_agent_leaves_empty_costs_none_of_the_others() {
 }
 
 #[tokio::test]
-async fn notes_that_are_corrected_the_next_day_are_saved_too() {
+async fn notes_that_the_agent_corrects_the_next_day_are_saved_too() {
     for mut centre in centres_that_know_john().await {
         let mut call = centre.call(from_john().pressing("1")).await;
         centre.agent_answers(&mut call).await;
@@ -753,7 +753,7 @@ async fn notes_that_are_corrected_the_next_day_are_saved_too() {
 }
 
 #[tokio::test]
-async fn a_transferred_call_is_looked_up_once_and_what_the_last_agent_wrote_is_saved_once() {
+async fn a_transferred_call_is_looked_up_once_and_the_last_agents_words_are_saved_once() {
     for mut centre in centres_that_know_john().await {
         let mut call = centre.call(from_john().pressing("1")).await;
         centre.agent_answers(&mut call).await;
@@ -773,14 +773,14 @@ async fn a_transferred_call_is_looked_up_once_and_what_the_last_agent_wrote_is_s
     }
 }
 
-/// What the agent writes who hands the call over.
+/// The wrap-up of the agent who transfers the call.
 const HANDED_OVER: WrapUp = WrapUp { summary: "Portal shows no invoice", notes: "", status: "open" };
 
-/// What comes of that.
+/// What the API gets for it.
 const JOHN_HANDED_OVER: &str = "cust_john: billing_issue open, Portal shows no invoice";
 
 #[tokio::test]
-async fn what_two_agents_wrote_about_one_call_reaches_the_api_both() {
+async fn the_words_of_both_agents_of_a_transferred_call_are_saved() {
     for first_writes_first in [true, false] {
         for mut centre in centres_that_know_john().await {
             let mut call = centre.call(from_john().pressing("1")).await;
@@ -797,7 +797,7 @@ async fn what_two_agents_wrote_about_one_call_reaches_the_api_both() {
             if !first_writes_first {
                 centre.wrap_up_of(&mut call, &first, Some(HANDED_OVER)).await;
             }
-            assert_eq!(call.agent_read(), [""; 0], "nobody is told of any trouble");
+            assert_eq!(call.agent_read(), [""; 0], "neither agent sees an error");
             centre.stream_records(&call).await;
             centre.deliver_outbox().await;
             let mut expected = vec![JOHN_HANDED_OVER, JOHN_SETTLED];
@@ -810,7 +810,7 @@ async fn what_two_agents_wrote_about_one_call_reaches_the_api_both() {
 }
 
 #[tokio::test]
-async fn what_two_agents_wrote_is_saved_from_their_records_where_the_save_function_was_out_of_reach() {
+async fn if_the_save_function_cannot_be_reached_both_agents_words_are_saved_from_their_records() {
     for mut centre in centres_that_know_john().await {
         let mut call = centre.call(from_john().pressing("1")).await;
         centre.agent_answers(&mut call).await;
@@ -831,7 +831,7 @@ async fn what_two_agents_wrote_is_saved_from_their_records_where_the_save_functi
 }
 
 #[tokio::test]
-async fn what_the_first_agent_wrote_is_not_taken_for_the_seconds() {
+async fn the_first_agents_words_are_not_saved_again_as_the_second_agents() {
     for mut centre in centres_that_know_john().await {
         let mut call = centre.call(from_john().pressing("1")).await;
         centre.agent_answers(&mut call).await;
@@ -849,7 +849,7 @@ async fn what_the_first_agent_wrote_is_not_taken_for_the_seconds() {
 }
 
 #[tokio::test]
-async fn a_colleague_who_was_only_asked_keeps_nothing_of_what_the_agent_writes_away() {
+async fn the_agents_words_are_saved_although_a_consulted_colleagues_record_came_first() {
     for mut centre in centres_that_know_john().await {
         let mut call = centre.call(from_john().pressing("1")).await;
         centre.agent_answers(&mut call).await;
@@ -864,14 +864,14 @@ async fn a_colleague_who_was_only_asked_keeps_nothing_of_what_the_agent_writes_a
 }
 
 #[tokio::test]
-async fn a_transferred_call_of_which_nobody_writes_is_saved_by_the_record_of_its_last_segment() {
+async fn a_transferred_call_without_words_is_saved_by_the_last_segments_contact_record() {
     for mut centre in centres_that_know_john().await {
         let mut call = centre.call(from_john().pressing("1")).await;
         centre.agent_answers(&mut call).await;
         centre.transfer(&mut call, "technical_support");
         centre.agent_answers(&mut call).await;
         centre.stream_records(&call).await;
-        // With an outbox it waits: a consulted colleague's record looks the same, and the agent may be writing.
+        // With an outbox it is deferred: a consulted colleague's record looks the same, and the agent may be writing.
         let waited = centre.deliver_outbox().await;
         assert_eq!(ends(&centre), ["cust_john: billing_issue open, -"], "{waited}");
         assert_eq!(ends_told(&centre), 1);
@@ -879,7 +879,7 @@ async fn a_transferred_call_of_which_nobody_writes_is_saved_by_the_record_of_its
 }
 
 #[tokio::test]
-async fn a_guide_ends_when_the_agent_closes_it_or_it_fails_and_stays_when_nobody_touches_it() {
+async fn a_guide_ends_if_the_agent_closes_it_or_it_fails_and_stays_open_if_nobody_touches_it() {
     let mut settled = john();
     settled.open_intents.clear();
     for has_crm in [true, false] {
@@ -911,14 +911,14 @@ async fn a_guide_ends_when_the_agent_closes_it_or_it_fails_and_stays_when_nobody
 }
 
 #[tokio::test]
-async fn a_customer_in_the_chat_is_known_by_the_pages_id_and_needs_no_keys() {
+async fn a_chat_customer_is_known_by_the_web_pages_id_and_gets_no_menu() {
     let mut centre = centre_that_knows(&[john_with(&[("tier", "gold")])]).await;
     let mut call = centre.call(Caller::in_chat("C-1002")).await;
     // The id alone is not enough for a welcome, and nobody can press keys in a chat.
     assert_eq!(call.heard(), [GREETING, "It is good to hear from you."]);
     assert_eq!(call.queue(), Some(("billing", 2)));
     centre.wait(&mut call, Duration::from_secs(600), "").await;
-    assert_eq!(call.heard().len(), 2, "a chat that waits is not talked at");
+    assert_eq!(call.heard().len(), 2, "a waiting chat gets no prompts");
     centre.agent_answers(&mut call).await;
     centre.wrap_up(&mut call, Some(SETTLED)).await;
     centre.stream_records(&call).await;
@@ -940,7 +940,7 @@ async fn a_caller_who_has_opted_out_is_neither_looked_up_nor_saved() {
 }
 
 #[tokio::test]
-async fn a_caller_who_presses_something_else_is_asked_again_and_then_served_anyway() {
+async fn a_caller_who_presses_a_wrong_key_is_asked_again_and_then_served_without_a_choice() {
     let mut centre = centre().await;
     for keys in ["9-", "-9", "--", "99"] {
         let call = centre.call(Caller::anonymous().pressing(keys)).await;
@@ -958,7 +958,7 @@ async fn a_caller_who_presses_something_else_is_asked_again_and_then_served_anyw
 }
 
 #[tokio::test]
-async fn a_full_queue_offers_a_callback_and_a_returning_caller_with_an_open_intent_comes_first() {
+async fn if_the_queue_is_full_a_callback_is_offered_and_an_open_intent_gives_it_priority() {
     let mut centre = centre_that_knows(&[john()]).await;
     centre.full_queues.insert("billing".to_owned());
     let returning = centre.call(from_john().pressing("11")).await;
@@ -978,7 +978,7 @@ async fn a_full_queue_offers_a_callback_and_a_returning_caller_with_an_open_inte
 }
 
 #[tokio::test]
-async fn whoever_is_not_confirmed_or_has_nothing_open_is_called_back_in_turn() {
+async fn an_unconfirmed_caller_or_one_without_an_open_intent_is_called_back_without_priority() {
     let settled =
         Customer { open_intents: Vec::new(), ..somebody("cust_13", "+12025550313", "C-313", "", "call_summary") };
     let mut centre = centre_that_knows(&[john(), settled]).await;
@@ -991,7 +991,7 @@ async fn whoever_is_not_confirmed_or_has_nothing_open_is_called_back_in_turn() {
 }
 
 #[tokio::test]
-async fn nobody_is_promised_a_callback_that_could_not_be_put_down() {
+async fn a_callback_is_promised_only_if_it_could_be_created() {
     let mut centre = centre_that_knows(&[john()]).await;
     centre.full_queues.insert("billing".to_owned());
     for failure in centre.failures("inbound") {
@@ -1011,11 +1011,11 @@ async fn nobody_is_promised_a_callback_that_could_not_be_put_down() {
     }
     centre.broken = Some(Failure::of("inbound", "Transfer to queue"));
     let call = centre.call(from_john().pressing("11")).await;
-    assert_eq!(call.heard().last(), Some(&PROMISE), "a transfer that fails is as good as a full queue");
+    assert_eq!(call.heard().last(), Some(&PROMISE), "a failed transfer offers a callback, like a full queue");
 }
 
 #[tokio::test]
-async fn a_full_queue_tells_who_cannot_be_called_back() {
+async fn if_the_queue_is_full_a_caller_who_gets_no_callback_hears_why_or_an_apology() {
     let mut centre = centre().await;
     centre.full_queues.extend(["billing".to_owned(), "general".to_owned()]);
     for keys in ["1", "19"] {
@@ -1065,7 +1065,7 @@ async fn a_caller_who_waits_too_long_is_offered_a_callback_and_can_go_on_waiting
 }
 
 #[tokio::test]
-async fn whichever_block_of_the_queue_fails_the_caller_waits_on_or_is_called_back() {
+async fn every_waiting_caller_stays_in_the_queue_or_is_called_back_whichever_block_fails() {
     let mut centre = centre_that_knows(&[john()]).await;
     let failures = centre.failures("queue");
     assert!(failures.len() > 5, "{failures:?}");
@@ -1082,7 +1082,7 @@ async fn whichever_block_of_the_queue_fails_the_caller_waits_on_or_is_called_bac
 }
 
 #[tokio::test]
-async fn an_api_that_answers_nonsense_makes_nobody_hear_it() {
+async fn callers_hear_the_same_as_new_callers_if_the_api_sends_an_invalid_answer() {
     for body in ["", "[]", "{}", "{\"identity\":{\"confidence\":\"high\"}}"] {
         let mut centre = centre().await;
         centre.api.fail_always(Some(Fault::body(body)));

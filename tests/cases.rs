@@ -1,4 +1,4 @@
-//! Contacts as real contact centres have them, on the running process: withheld numbers, consults, warm transfers, copied
+//! Contacts of real contact centres, on the running process: withheld numbers, consults, warm transfers, copied
 //! attributes, callbacks, contacts that we placed, guides.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
@@ -23,28 +23,28 @@ async fn stack(variables: &[(&str, &str)]) -> Stack {
     Stack::start(BOOTSTRAP, variables).await
 }
 
-/// A call's block that saves a summary.
+/// The event, as a block that saves a summary.
 fn save(event: Value) -> Value {
     with_parameters(event, &[SAVE, ("call_summary", "Wants a refund")])
 }
 
-/// An event whose contact has these texts.
+/// The event with these texts in its contact.
 fn of(event: Value, fields: &[(&str, &str)]) -> Value {
     fields.iter().fold(event, |event, (path, text)| with_contact(event, path, *text))
 }
 
-/// A record with these texts.
+/// The record with these texts.
 fn like(record: Value, fields: &[(&str, &str)]) -> Value {
     fields.iter().fold(record, |record, (path, text)| with(record, path, *text))
 }
 
-/// The record of the segment that a transfer, or a consult, of `first` has made.
+/// The record of a segment after a transfer, or of a consult, in the call `first`.
 fn transferred(id: &str, first: &str, attributes: Value) -> Value {
     let how = [("InitiationMethod", "TRANSFER"), ("InitialContactId", first), ("PreviousContactId", first)];
     like(record_of(id, NUMBER, attributes), &how)
 }
 
-/// Asserts what a block is answered: its status, and why.
+/// Invokes the function with a block's event. Asserts the answer's status and reason, and returns the answer.
 async fn assert_answer(stack: &mut Stack, event: &Value, status: &str, reason: &str) -> Value {
     let answer = stack.invoke(event).await;
     let of_lookup = (&answer["lookup_status"], &answer["lookup_reason"]);
@@ -53,34 +53,34 @@ async fn assert_answer(stack: &mut Stack, event: &Value, status: &str, reason: &
     answer
 }
 
-/// Asserts that a block is answered so without a request.
+/// Asserts that a block is skipped without a request to the API.
 async fn assert_skipped(stack: &mut Stack, event: &Value, reason: &str) {
     assert_answer(stack, event, "skipped", reason).await;
     assert_eq!(stack.api.received().len(), 0, "{event}");
 }
 
-/// Takes in records as one batch, none of which may be left.
-async fn take_in(stack: &mut Stack, records: &[Value]) {
+/// Invokes the function with one batch of records. None may be reported as failed.
+async fn stream_records(stack: &mut Stack, records: &[Value]) {
     assert_eq!(stack.invoke(&stream(records)).await, json!({"batchItemFailures": []}));
 }
 
-/// What the API is sent for these records, each a batch of its own.
+/// What the API gets for these records. Each is a batch of its own.
 async fn ends_of(records: &[Value], variables: &[(&str, &str)]) -> Vec<Value> {
     let mut stack = stack(variables).await;
     for record in records {
-        take_in(&mut stack, std::slice::from_ref(record)).await;
+        stream_records(&mut stack, std::slice::from_ref(record)).await;
     }
     stack.api.ended()
 }
 
-/// What the API is sent for a block that saves.
+/// What the API gets for a block that saves.
 async fn end_of(event: &Value, variables: &[(&str, &str)]) -> Value {
     let mut stack = stack(variables).await;
     assert_answer(&mut stack, event, "saved", "").await;
     stack.only_request()
 }
 
-/// The ends as the API has them: of which call, with which last issue and status.
+/// The ends that the API has: call id, last issue and status.
 fn told(api: &StickyCalls) -> Vec<[String; 3]> {
     let end = |end: Value| {
         let texts = [&end["call_id"], &end["variables"]["last_issue"], &end["intent_status"]];
@@ -89,21 +89,21 @@ fn told(api: &StickyCalls) -> Vec<[String; 3]> {
     api.ended().into_iter().map(end).collect()
 }
 
-/// Whether an end is a standalone one of words of this call.
+/// Whether this is the `call_id` of a standalone end with words of this call.
 fn is_standalone(id: &Value, of_call: &str) -> bool {
     let words = id.as_str().and_then(|id| id.strip_prefix(of_call)?.strip_prefix('.'));
     words.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 #[tokio::test]
-async fn a_caller_whose_number_is_withheld_is_anonymous_however_networks_spell_that() {
+async fn a_caller_whose_number_is_withheld_is_anonymous_in_every_spelling_of_networks() {
     let mut stack = stack(&[ALL_RECORDS]).await;
     let withheld = "+266696687,+86282452253,+7378742833,+8656696,+2562533,anonymous,Restricted,unknown,,266696687,\
                     +0441234567,sip:anonymous@anonymous.invalid,+12 025 550 177,73887";
     for number in withheld.split(',') {
         assert_skipped(&mut stack, &call("withheld", number), "no_identity").await;
         assert_skipped(&mut stack, &save(call("withheld", number)), "no_identity").await;
-        take_in(&mut stack, &[record_of("withheld", number, json!({"call_summary": "Lab result"}))]).await;
+        stream_records(&mut stack, &[record_of("withheld", number, json!({"call_summary": "Lab result"}))]).await;
         assert_eq!(stack.api.received().len(), 0, "{number}");
     }
     let known_otherwise = with_parameter(call("withheld", "+266696687"), "customer_id", "C-7");
@@ -113,7 +113,7 @@ async fn a_caller_whose_number_is_withheld_is_anonymous_however_networks_spell_t
 }
 
 #[tokio::test]
-async fn what_the_main_agent_wrote_is_saved_whatever_becomes_of_a_consulted_colleagues_leg() {
+async fn the_agents_words_are_saved_before_or_after_a_consulted_colleagues_leg() {
     let leg = json!({"customer_ref": "ref", "intent": "billing_issue", "intent_status": "open"});
     let leg = transferred("leg", "main", leg);
     let written = json!({"customer_ref": "ref", "intent": "billing_issue", "intent_status": "resolved",
@@ -121,11 +121,11 @@ async fn what_the_main_agent_wrote_is_saved_whatever_becomes_of_a_consulted_coll
     let main = like(record_of("main", NUMBER, written), &[("NextContactId", "leg")]);
     let mains = vec![["main", "Invoice credited", "resolved"].map(str::to_owned)];
     for records in [[leg.clone(), main.clone()], [main.clone(), leg.clone()]] {
-        // With an outbox the leg waits there, until the call has ended.
+        // With an outbox the leg's end is deferred, until the call has ended.
         let aws = Aws::with_a_queue_alone().await;
         let mut waiting = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE]).await;
         for record in &records {
-            take_in(&mut waiting, std::slice::from_ref(record)).await;
+            stream_records(&mut waiting, std::slice::from_ref(record)).await;
         }
         assert_eq!(told(&waiting.api), mains);
         let [message] = &aws.messages()[..] else { panic!("{:?}", aws.messages()) };
@@ -133,16 +133,16 @@ async fn what_the_main_agent_wrote_is_saved_whatever_becomes_of_a_consulted_coll
         let body = message["MessageBody"].as_str().unwrap().to_owned();
         assert_eq!(waiting.invoke(&queue(&[body])).await, json!({"batchItemFailures": []}));
         assert_eq!(told(&waiting.api), mains);
-        // In one batch the words come out of it too, whichever is first.
+        // In one batch only the words are saved, in either order.
         let mut at_once = stack(&[]).await;
-        take_in(&mut at_once, &records).await;
+        stream_records(&mut at_once, &records).await;
         let words: Vec<_> = told(&at_once.api).into_iter().filter(|[_, text, _]| !text.is_empty()).collect();
         assert_eq!(
             words.iter().map(|[_, text, status]| [text, status]).collect::<Vec<_>>(),
             [[&mains[0][1], &mains[0][2]]]
         );
     }
-    // Without one it goes at once, and the words are not lost for that.
+    // Without an outbox the leg's end is saved at once, and the words are saved too.
     let ends = ends_of(&[leg, main], &[]).await;
     assert_eq!((&ends[0]["call_id"], &ends[0]["intent_status"], ends.len()), (&json!("main"), &json!("open"), 2));
     assert!(is_standalone(&ends[1]["call_id"], "main"), "{ends:?}");
@@ -150,7 +150,8 @@ async fn what_the_main_agent_wrote_is_saved_whatever_becomes_of_a_consulted_coll
     assert_eq!(words, (&json!("Invoice credited"), &json!("resolved")));
 }
 
-/// A warm transfer: what each agent wrote, in records; and the second agent's wrap-up, which knows the reference alone.
+/// A warm transfer: both agents' records with their words, and the second agent's wrap-up, which has only the
+/// reference.
 fn warm_transfer() -> ([Value; 2], Value) {
     let first = json!({"customer_ref": "ref", "agent_notes": "passed on to billing", "intent_status": "open"});
     let first = record_of("first", NUMBER, first);
@@ -161,12 +162,12 @@ fn warm_transfer() -> ([Value; 2], Value) {
 }
 
 #[tokio::test]
-async fn after_a_warm_transfer_what_both_agents_wrote_reaches_the_api() {
+async fn after_a_warm_transfer_both_agents_words_are_saved() {
     let ([first, second], wrap_up) = warm_transfer();
     let third = transferred("third", "first", json!({"customer_ref": "ref", "agent_notes": "called again about it"}));
     let all = [first.clone(), second, third];
     let mut one_batch = stack(&[]).await;
-    take_in(&mut one_batch, &all).await;
+    stream_records(&mut one_batch, &all).await;
     for ends in [ends_of(&all, &[]).await, one_batch.api.ended()] {
         let texts: Vec<_> = ends.iter().map(|end| &end["variables"]["last_issue"]).collect();
         assert_eq!(texts, ["passed on to billing", "Refund done", "called again about it"]);
@@ -178,20 +179,20 @@ async fn after_a_warm_transfer_what_both_agents_wrote_reaches_the_api() {
         assert_eq!(ends[1]["intent_status"], "resolved");
     }
     let mut stack = stack(&[]).await;
-    take_in(&mut stack, &[first]).await;
+    stream_records(&mut stack, &[first]).await;
     let answer = assert_answer(&mut stack, &wrap_up, "saved", "").await;
     let end = stack.api.ended().remove(1);
     assert_eq!((&end["call_id"], &end["identity_hints"]), (&answer["saved_words"], &json!({"customer_ref": "ref"})));
 }
 
 #[tokio::test]
-async fn an_agent_who_passed_the_call_on_without_a_word_leaves_the_end_of_the_call_to_the_next() {
+async fn if_the_first_agent_wrote_nothing_the_second_agents_words_are_the_end_of_the_call() {
     let ([first, second], wrap_up) = warm_transfer();
     let silent = with(first, "Attributes/agent_notes", "");
     for words in [stream(&[second]), wrap_up] {
         let mut stack = stack(&[]).await;
         for reason in ["AGENT_DISCONNECT", "CUSTOMER_DISCONNECT", "CONTACT_FLOW_DISCONNECT"] {
-            take_in(&mut stack, &[with(silent.clone(), "DisconnectReason", reason)]).await;
+            stream_records(&mut stack, &[with(silent.clone(), "DisconnectReason", reason)]).await;
             assert_eq!(stack.api.received().len(), 0);
         }
         stack.invoke(&words).await;
@@ -200,7 +201,7 @@ async fn an_agent_who_passed_the_call_on_without_a_word_leaves_the_end_of_the_ca
 }
 
 #[tokio::test]
-async fn a_mark_that_names_other_words_stops_none() {
+async fn words_are_saved_if_the_mark_names_other_words() {
     let words = json!({"customer_ref": "ref", "call_summary": "Refund asked", "agent_notes": "customer told"});
     for mark in ["true", "done", "call", ".", "call.", "call.0000000000000000", "other.0123456789abcdef"] {
         let record = with(record_of("call", NUMBER, words.clone()), "Attributes/sticky_calls_saved", mark);
@@ -213,7 +214,7 @@ async fn a_mark_that_names_other_words_stops_none() {
 }
 
 #[tokio::test]
-async fn a_mark_that_names_these_words_stops_them_unless_they_are_given_for_another_call() {
+async fn marked_words_are_not_saved_again_unless_a_block_gives_them_for_another_call() {
     let card = "card 4111 1111 1111 1111";
     let words = [("call_summary", "Refund asked"), ("agent_notes", card), ("intent_status", "open")];
     let given = with_parameters(call("call", NUMBER), &[&[SAVE, ("customer_ref", "ref")], &words[..]].concat());
@@ -221,9 +222,9 @@ async fn a_mark_that_names_these_words_stops_them_unless_they_are_given_for_anot
     let mark = assert_answer(&mut stack, &given, "saved", "").await["saved_words"].clone();
     assert!(is_standalone(&mark, "call"), "{mark}");
     let attributes = like(json!({"customer_ref": "ref", "sticky_calls_saved": mark}), &words);
-    // The call's own contact, and those of a linked task and a resumed chat, which have a copy.
+    // The call's own contact, and those of a linked task and a resumed chat, which have copies of the attributes.
     for (id, channel) in [("call", "VOICE"), ("task", "TASK"), ("chat", "CHAT")] {
-        take_in(&mut stack, &[with(record_of(id, NUMBER, attributes.clone()), "Channel", channel)]).await;
+        stream_records(&mut stack, &[with(record_of(id, NUMBER, attributes.clone()), "Channel", channel)]).await;
         let block = with_parameter(with_contact(call(id, NUMBER), "Attributes", attributes.clone()), "action", "save");
         let answer = assert_answer(&mut stack, &block, "saved", "").await;
         assert!(is_standalone(&answer["saved_words"], id), "{answer}");
@@ -231,15 +232,15 @@ async fn a_mark_that_names_these_words_stops_them_unless_they_are_given_for_anot
     let marked = with_attribute(given, "sticky_calls_saved", mark);
     assert_answer(&mut stack, &marked, "saved", "").await;
     assert_eq!(stack.api.received().len(), 1);
-    // These two are other words, or another call's.
+    // Another call's words, and other words of the same call.
     stack.invoke(&of(marked, &[("InitialContactId", "another")])).await;
     assert_eq!(stack.api.ended()[1]["call_id"], "another");
-    take_in(&mut stack, &[record_of("call", NUMBER, with(attributes, "agent_notes", "paid"))]).await;
+    stream_records(&mut stack, &[record_of("call", NUMBER, with(attributes, "agent_notes", "paid"))]).await;
     assert_eq!(stack.api.ended()[2]["variables"]["resolution"], "paid");
 }
 
 #[tokio::test]
-async fn a_copied_call_id_is_not_the_contacts_own() {
+async fn a_copied_attribute_call_id_is_ignored_except_in_a_guide() {
     let copied = json!({"customer_ref": "ref", "call_id": "the voice call", "call_summary": "Second parcel"});
     for (channel, method) in [("CHAT", "API"), ("TASK", "API"), ("VOICE", "INBOUND")] {
         let how = [("Channel", channel), ("InitiationMethod", method), ("RelatedContactId", "the voice call")];
@@ -258,7 +259,7 @@ async fn a_copied_call_id_is_not_the_contacts_own() {
 }
 
 #[tokio::test]
-async fn a_callback_is_not_asked_about_again_and_is_saved() {
+async fn a_callback_is_not_looked_up_again_and_is_saved() {
     for method in CALLBACKS {
         let callback = of(call("back", NUMBER), &[("InitiationMethod", method), ("InitialContactId", "first")]);
         assert_skipped(&mut stack(&[]).await, &callback, "not_inbound").await;
@@ -266,7 +267,7 @@ async fn a_callback_is_not_asked_about_again_and_is_saved() {
     }
 }
 
-/// Asserts the status of a call that nobody gave one, by its record.
+/// Asserts the intent status of a call whose record has none.
 async fn assert_status(status: &str, changes: Value) {
     let record = record_of("call", NUMBER, json!({"customer_ref": "ref", "intent": "sales"}));
     let changed = changes.as_object().unwrap().iter();
@@ -275,7 +276,7 @@ async fn assert_status(status: &str, changes: Value) {
 }
 
 #[tokio::test]
-async fn whoever_hangs_up_in_a_queue_has_abandoned_the_call_and_a_callback_that_reached_nobody_is_open() {
+async fn a_call_that_ends_in_the_queue_is_abandoned_and_a_callback_that_reached_nobody_is_open() {
     let queue = json!({"Name": "Overflow"});
     for reason in [json!("CUSTOMER_DISCONNECT"), Value::Null] {
         for (method, channel) in [("INBOUND", "VOICE"), ("QUEUE_TRANSFER", "VOICE"), ("API", "CHAT")] {
@@ -299,7 +300,7 @@ async fn whoever_hangs_up_in_a_queue_has_abandoned_the_call_and_a_callback_that_
 }
 
 #[tokio::test]
-async fn a_call_that_the_flow_itself_has_served_is_resolved_unless_somebody_said_otherwise() {
+async fn a_call_that_the_flow_served_is_resolved_unless_it_has_another_status() {
     for reason in ["CONTACT_FLOW_DISCONNECT", "CUSTOMER_DISCONNECT"] {
         assert_status("resolved", json!({"Agent": null, "Queue": null, "DisconnectReason": reason})).await;
     }
@@ -308,7 +309,7 @@ async fn a_call_that_the_flow_itself_has_served_is_resolved_unless_somebody_said
 }
 
 #[tokio::test]
-async fn nobody_is_asked_about_a_contact_that_we_placed_and_it_is_saved_if_somebody_wrote_about_it() {
+async fn a_contact_that_we_placed_is_not_looked_up_and_its_record_is_saved_only_with_words() {
     for (method, channel, direction) in [
         ("OUTBOUND", "VOICE", ""),
         ("AGENT_REPLY", "EMAIL", ""),
@@ -333,7 +334,7 @@ async fn nobody_is_asked_about_a_contact_that_we_placed_and_it_is_saved_if_someb
             assert_eq!(ends_of(&[record], &[ALL_RECORDS]).await.len(), ends, "{how:?}");
         }
     }
-    // A chat and a task come by API too, and are the customer's.
+    // A chat and a task may have the method API too. They are the customer's.
     for (method, channel) in [("API", "CHAT"), ("API", "TASK"), ("A_METHOD_TO_COME", "VOICE")] {
         let contact = of(call("theirs", NUMBER), &[("InitiationMethod", method), ("Channel", channel)]);
         assert_answer(&mut stack(&[]).await, &contact, "new", "").await;
@@ -341,7 +342,7 @@ async fn nobody_is_asked_about_a_contact_that_we_placed_and_it_is_saved_if_someb
 }
 
 #[tokio::test]
-async fn the_contacts_own_customer_id_counts_where_the_flow_gives_none_and_the_customer_is_who_they_say() {
+async fn the_contacts_customer_id_counts_if_the_flow_gives_no_id_and_the_customer_is_authenticated() {
     let chat = with_contact(of(event("web_chat"), &[("CustomerId", "CRM-004711")]), "Attributes", json!({}));
     let ids = async |event: &Value| {
         let mut stack = stack(&[]).await;
@@ -363,7 +364,7 @@ async fn the_contacts_own_customer_id_counts_where_the_flow_gives_none_and_the_c
 }
 
 #[tokio::test]
-async fn nobody_is_known_by_a_number_of_ours() {
+async fn an_internal_number_identifies_nobody() {
     let by_id = json!({"external_ids": {"customer_id": "C-7"}});
     for number in ["+12025550160", "+493012345"] {
         let call = call("internal", number);
@@ -374,7 +375,7 @@ async fn nobody_is_known_by_a_number_of_ours() {
             assert_skipped(&mut stack, &save(event), "internal_number").await;
         }
         for attributes in [json!({}), json!({"agent_notes": "n"}), json!({"lookup_status": "skipped"})] {
-            take_in(&mut stack, &[record_of("internal", number, attributes)]).await;
+            stream_records(&mut stack, &[record_of("internal", number, attributes)]).await;
             assert_eq!(stack.api.received().len(), 0);
         }
         let end = end_of(&save(with_attribute(call.clone(), "customer_ref", "ref")), &[INTERNAL]).await;
@@ -393,7 +394,7 @@ async fn nobody_is_known_by_a_number_of_ours() {
 }
 
 #[tokio::test]
-async fn a_guide_saves_the_call_that_it_belongs_to_for_the_number_that_the_call_stored() {
+async fn a_guide_saves_its_call_for_the_number_that_the_call_stored() {
     let guide = guide("the guide", "the call");
     let by_parameter = with_parameter(guide.clone(), "caller_number", NUMBER);
     assert_skipped(&mut stack(&[]).await, &by_parameter, "not_inbound").await;
@@ -402,7 +403,7 @@ async fn a_guide_saves_the_call_that_it_belongs_to_for_the_number_that_the_call_
         let end = end_of(&save(guide), &[]).await;
         assert_eq!((&end["call_id"], &end["identity_hints"]), (&json!("the call"), &json!({"ani": NUMBER})));
     }
-    // Elsewhere the contact's own address counts and nothing else.
+    // In every other contact only its own address counts.
     let copied = with_attribute(call("call", NUMBER), "caller_number", "+12025550188");
     assert_eq!(end_of(&save(copied), &[]).await["identity_hints"], json!({"ani": NUMBER}));
     let record = record_of("g", NUMBER, json!({"customer_ref": "ref", "agent_notes": "n"}));
@@ -411,7 +412,7 @@ async fn a_guide_saves_the_call_that_it_belongs_to_for_the_number_that_the_call_
 }
 
 #[tokio::test]
-async fn whoever_listens_in_or_is_dialled_by_an_agent_is_not_the_customer() {
+async fn a_listener_or_a_third_party_is_not_taken_for_the_customer() {
     for method in ["MONITOR", "EXTERNAL_OUTBOUND"] {
         let how = [("InitiationMethod", method), ("InitialContactId", "main")];
         let leg = of(with_attribute(call("leg", NUMBER), "customer_ref", "ref"), &how);
@@ -419,13 +420,13 @@ async fn whoever_listens_in_or_is_dialled_by_an_agent_is_not_the_customer() {
         assert_skipped(&mut stack, &leg, "not_inbound").await;
         assert_skipped(&mut stack, &save(leg), "not_inbound").await;
         let written = json!({"customer_ref": "ref", "agent_notes": "n"});
-        take_in(&mut stack, &[like(record_of("leg", NUMBER, written), &how)]).await;
+        stream_records(&mut stack, &[like(record_of("leg", NUMBER, written), &how)]).await;
         assert_eq!(stack.api.received().len(), 0);
     }
 }
 
 #[tokio::test]
-async fn a_simulated_contact_is_looked_up_and_never_saved_and_a_deleted_one_is_never_saved_again() {
+async fn a_simulated_contact_is_looked_up_but_not_saved_and_a_deleted_one_is_not_saved_again() {
     let test_type = json!({"connect:ValidationTestType": {"ValueString": "EXPERIENCE_VALIDATION"}});
     let simulated = with_attribute(call("test", NUMBER), "customer_ref", "ref");
     let simulated = with_contact(simulated, "SegmentAttributes", test_type.clone());
@@ -443,7 +444,7 @@ async fn a_simulated_contact_is_looked_up_and_never_saved_and_a_deleted_one_is_n
 }
 
 #[tokio::test]
-async fn a_caller_who_was_only_tried_to_be_identified_is_saved_by_number_and_id() {
+async fn a_caller_without_a_reference_whose_lookup_was_tried_is_saved_by_number_and_id() {
     for status in ["unavailable", "skipped", "new", "matched"] {
         let tried = json!({"customer_ref": "", "lookup_status": status, "customer_id": "C-7", "call_summary": "s"});
         let ends = ends_of(&[record_of("call", NUMBER, tried)], &[]).await;
@@ -455,13 +456,13 @@ async fn a_caller_who_was_only_tried_to_be_identified_is_saved_by_number_and_id(
     }
 }
 
-/// The record of a segment in which the customer opted out.
+/// The record, as that of a segment in which the customer opted out.
 fn opted_out(record: Value) -> Value {
     like(record, &[("Attributes/sticky_calls_opt_out", "yes"), ("Attributes/call_summary", "")])
 }
 
 #[tokio::test]
-async fn an_opt_out_in_any_record_of_a_call_holds_for_all_of_the_call_in_the_batch() {
+async fn an_opt_out_in_one_record_of_a_call_applies_to_all_its_records_in_the_batch() {
     let ([first, second], _) = warm_transfer();
     let other = record_of("other", NUMBER, json!({"customer_ref": "ref", "agent_notes": "of another call"}));
     for batch in [
@@ -470,13 +471,13 @@ async fn an_opt_out_in_any_record_of_a_call_holds_for_all_of_the_call_in_the_bat
         [second, other, with(opted_out(first), "Attributes/customer_ref", "")],
     ] {
         let mut stack = stack(&[]).await;
-        take_in(&mut stack, &batch).await;
+        stream_records(&mut stack, &batch).await;
         assert_eq!(stack.only_request()["call_id"], "other");
     }
 }
 
 #[tokio::test]
-async fn an_opt_out_holds_for_what_waits_of_the_call_in_the_outbox_too() {
+async fn an_opt_out_applies_to_the_calls_messages_in_the_outbox_too() {
     let aws = Aws::in_memory().await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE, TABLE]).await;
     let by_flow = with_parameters(call("one", NUMBER), &[SAVE, ("sticky_calls_opt_out", "on")]);

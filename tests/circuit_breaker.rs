@@ -1,5 +1,5 @@
-//! An API that is down: the first callers pay for it, the others don't, and no summary is dropped. When the pauses end is
-//! shown on a paused clock, in `src/sticky_calls/guard.rs`.
+//! The circuit breaker while the API is down: only the first callers wait, and no summary is lost. The tests in
+//! `src/services/circuit_breaker.rs` show on a paused clock for how long it stays open.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ const JANE: &str = "00000000-0000-4000-8000-000000000001";
 const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "400");
 const NO_QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
 
-/// Jane rings for the nth time.
+/// Jane's call with this number.
 fn call(number: usize) -> Value {
     with_contact(event("returning_caller"), "/InitialContactId", format!("call {number}"))
 }
@@ -27,7 +27,7 @@ fn end_of_call(number: usize) -> Value {
     with_parameter(event, "call_summary", format!("summary {number}"))
 }
 
-/// How the lookups of three callers end whom an API that fails like this makes wait.
+/// Three callers meet an API with this fault. Returns the `lookup_reason` of each.
 async fn three_callers_meet(stack: &mut Stack, fault: Fault) -> Vec<Value> {
     stack.api.fail_always(Some(fault));
     let mut reasons = Vec::new();
@@ -38,7 +38,7 @@ async fn three_callers_meet(stack: &mut Stack, fault: Fault) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn after_three_callers_have_met_an_api_that_is_down_the_next_ones_get_the_fallback_at_once() {
+async fn after_three_callers_have_waited_for_an_api_that_is_down_the_next_ones_get_the_fallback_at_once() {
     for (fault, reason) in [(Fault::Hang, "timeout"), (Fault::Reset, "network"), (Fault::status(503), "server_error")] {
         let mut stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
         assert_eq!(three_callers_meet(&mut stack, fault).await, [reason, reason, reason]);
@@ -58,7 +58,7 @@ async fn after_three_callers_have_met_an_api_that_is_down_the_next_ones_get_the_
 }
 
 #[tokio::test]
-async fn an_api_that_refuses_or_talks_nonsense_is_not_down() {
+async fn an_api_that_refuses_or_sends_an_invalid_answer_does_not_count_as_down() {
     for fault in [400, 401, 402, 403, 409, 429].map(Fault::status).into_iter().chain([Fault::body("no JSON")]) {
         let mut stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
         three_callers_meet(&mut stack, fault.clone()).await;
@@ -68,7 +68,7 @@ async fn an_api_that_refuses_or_talks_nonsense_is_not_down() {
 }
 
 #[tokio::test]
-async fn callers_whose_time_was_up_before_the_api_was_asked_say_nothing_about_it() {
+async fn lookups_without_time_to_ask_the_api_do_not_open_it() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     for number in 1..=5 {
         let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 150;
@@ -79,14 +79,14 @@ async fn callers_whose_time_was_up_before_the_api_was_asked_say_nothing_about_it
 }
 
 #[tokio::test]
-async fn switched_off_it_lets_every_caller_ask() {
+async fn if_it_is_switched_off_the_api_is_asked_for_every_caller() {
     let mut stack = Stack::start(BOOTSTRAP, &[BUDGET, ("STICKY_CALLS_GUARD", "off")]).await;
     three_callers_meet(&mut stack, Fault::Reset).await;
     assert_eq!(stack.invoke(&call(4)).await["lookup_reason"], "network");
 }
 
 #[tokio::test]
-async fn a_save_without_an_outbox_asks_an_api_that_is_down_all_the_same() {
+async fn without_an_outbox_a_save_asks_the_api_even_if_it_counts_as_down() {
     let mut stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
     three_callers_meet(&mut stack, Fault::Reset).await;
     assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "network");
@@ -98,20 +98,20 @@ async fn a_save_without_an_outbox_asks_an_api_that_is_down_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_save_whose_outbox_fails_asks_an_api_that_is_down_all_the_same() {
+async fn if_the_outbox_fails_a_save_asks_the_api_even_if_it_counts_as_down() {
     for fault in [AwsFault::Reset, AwsFault::Hang, AwsFault::Refused("QueueDoesNotExist")] {
         let aws = Aws::down(fault.clone()).await;
         let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_QUEUE]).await;
         three_callers_meet(&mut stack, Fault::status(503)).await;
         stack.api.fail_always(None);
         assert_eq!(stack.invoke(&end_of_call(1)).await["save_status"], "saved", "{fault:?}");
-        assert!(!aws.received(Service::Sqs).is_empty(), "the outbox goes first");
+        assert!(!aws.received(Service::Sqs).is_empty(), "the outbox is tried first");
         assert_eq!(stack.api.ended()[0]["variables"]["last_issue"], "summary 1");
     }
 }
 
 #[tokio::test]
-async fn a_save_with_little_time_whose_outbox_hangs_still_has_some_for_the_api() {
+async fn if_the_outbox_hangs_a_save_with_little_time_still_has_some_for_the_api() {
     let aws = Aws::down(AwsFault::Hang).await;
     let little = ("STICKY_CALLS_TIMEOUT_MS", "1000");
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_QUEUE, little]).await;
@@ -121,17 +121,17 @@ async fn a_save_with_little_time_whose_outbox_hangs_still_has_some_for_the_api()
 }
 
 #[tokio::test]
-async fn a_save_with_everything_hanging_while_the_api_counts_as_down_stays_inside_the_budget() {
+async fn while_it_is_open_a_save_with_outbox_and_api_both_hanging_is_answered_within_the_budget() {
     let aws = Aws::down(AwsFault::Hang).await;
     let variables = [NO_QUEUE, ("STICKY_CALLS_TABLE", "cache"), BUDGET];
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
     three_callers_meet(&mut stack, Fault::Hang).await;
-    // Else the budget would have ended it, with `timeout`.
+    // If the budget had ended it, the error would be `timeout`.
     assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "outbox_unavailable");
 }
 
 #[tokio::test]
-async fn with_api_and_outbox_both_down_an_operator_is_told_what_both_said() {
+async fn with_api_and_outbox_both_down_the_log_has_both_errors() {
     let aws = Aws::down(AwsFault::Refused("QueueDoesNotExist")).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_QUEUE]).await;
     three_callers_meet(&mut stack, Fault::status(503)).await;
@@ -142,18 +142,18 @@ async fn with_api_and_outbox_both_down_an_operator_is_told_what_both_said() {
 }
 
 #[tokio::test]
-async fn a_message_of_the_outbox_is_delivered_regardless_and_shows_that_the_api_is_back() {
+async fn a_redelivery_asks_the_api_even_if_it_counts_as_down_and_its_success_closes_the_circuit_breaker() {
     let mut stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
     three_callers_meet(&mut stack, Fault::status(503)).await;
     stack.api.fail_always(None);
     let answer = stack.invoke(&event("outbox_messages")).await;
-    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 1, "the one that holds no summary");
+    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 1, "the message without a summary");
     assert_eq!(stack.api.ended().len(), 1);
     assert_eq!(stack.invoke(&call(4)).await["lookup_status"], "matched");
 }
 
 #[tokio::test]
-async fn an_api_that_answers_a_message_later_than_any_caller_waits_is_not_back() {
+async fn a_redelivery_that_is_answered_later_than_a_caller_waits_does_not_close_it() {
     let mut stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
     three_callers_meet(&mut stack, Fault::Delay(Duration::from_millis(900))).await;
     stack.invoke(&event("outbox_messages")).await;
@@ -162,7 +162,7 @@ async fn an_api_that_answers_a_message_later_than_any_caller_waits_is_not_back()
 }
 
 #[tokio::test]
-async fn messages_that_the_api_fails_on_do_not_keep_callers_from_it() {
+async fn failed_redeliveries_do_not_open_it() {
     let mut stack = Stack::start(BOOTSTRAP, &[BUDGET]).await;
     stack.api.fail_always(Some(Fault::status(500)));
     for _ in 0..4 {
@@ -174,7 +174,7 @@ async fn messages_that_the_api_fails_on_do_not_keep_callers_from_it() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_saves_and_records_go_straight_to_the_outbox_while_the_api_is_down() {
+async fn moto_while_it_is_open_saves_and_records_are_enqueued_without_asking_the_api() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
@@ -194,9 +194,9 @@ async fn moto_saves_and_records_go_straight_to_the_outbox_while_the_api_is_down(
     assert_eq!(stack.api.ended().len(), 2);
 }
 
-/// The message is on its way once; waiting for it a second time must not send it again.
+/// The message is sent once. Waiting for it a second time must not send it again.
 #[tokio::test]
-async fn a_queue_that_is_slow_while_the_api_is_down_gets_each_summary_once_and_the_flow_hears_so() {
+async fn while_it_is_open_a_slow_queue_gets_each_summary_once_and_the_flow_gets_queued() {
     let slow = AwsFault::AnswerAfter(Duration::from_millis(600), json!({"MessageId": "m"}));
     let aws = Aws::down(slow).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[NO_QUEUE]).await;

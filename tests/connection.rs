@@ -1,4 +1,4 @@
-//! The connection to the API: opened ahead of the first call, kept between calls, and no caller's trouble when it dies.
+//! The connection to the API: opened ahead of the first call, kept between calls, and replaced when it dies.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
-/// The caller's event in a call of its own.
+/// Jane's call with this id.
 fn call(id: &str) -> Value {
     with_contact(event("returning_caller"), "/InitialContactId", id)
 }
@@ -24,7 +24,7 @@ fn call(id: &str) -> Value {
 #[tokio::test]
 async fn the_first_call_uses_the_connection_that_was_opened_at_the_start() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
-    // An event that asks nobody anything: once it is answered, the start is over.
+    // This event needs no API. Once it is answered, the start is over.
     stack.invoke(&event("anonymous_caller")).await;
     assert_eq!(stack.api.connections(), 1);
     assert_eq!(stack.api.received().len(), 0, "the start sends nothing");
@@ -34,7 +34,7 @@ async fn the_first_call_uses_the_connection_that_was_opened_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_before_the_first_call_costs_nobody_the_call() {
+async fn the_first_caller_is_looked_up_although_the_connection_has_died() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     stack.invoke(&event("anonymous_caller")).await;
     stack.api.forget_connections();
@@ -43,7 +43,7 @@ async fn a_connection_that_died_before_the_first_call_costs_nobody_the_call() {
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_died_while_frozen_costs_nobody_the_call() {
+async fn a_caller_is_looked_up_although_the_connection_died_while_frozen() {
     for _ in 0..20 {
         let mut stack = Stack::start(BOOTSTRAP, &[]).await;
         stack.invoke(&call("one")).await;
@@ -53,9 +53,10 @@ async fn a_pooled_connection_that_died_while_frozen_costs_nobody_the_call() {
     }
 }
 
-/// A batch leaves several connections, all of which die in the freeze: the second try must not be on another of them.
+/// A batch leaves several connections, and all of them die in the freeze. The second attempt must not use another of
+/// them.
 #[tokio::test]
-async fn connections_that_a_batch_left_and_that_died_while_frozen_cost_nobody_the_call() {
+async fn a_caller_is_looked_up_although_all_connections_of_a_batch_died_while_frozen() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     let records = (0..40).map(|number| {
         let mut record = record();
@@ -71,20 +72,20 @@ async fn connections_that_a_batch_left_and_that_died_while_frozen_cost_nobody_th
 }
 
 #[tokio::test]
-async fn an_api_that_closes_after_every_answer_is_reached_every_time() {
+async fn callers_are_looked_up_although_the_api_closes_the_connection_after_every_answer() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     for id in ["one", "two", "three"] {
         let body = r#"{"identity":{"confidence":1}}"#;
         let length = body.len();
         stack.api.fail_next(Fault::Raw(format!("HTTP/1.1 200 -\r\nContent-Length: {length}\r\n\r\n{body}").into()));
-        // Closed without a word, so the function may still believe in the connection; then its second try counts.
+        // The function may not have noticed that the connection is closed. Then the second attempt succeeds.
         assert_eq!(stack.invoke(&call(id)).await["lookup_status"], "matched", "{id}");
     }
 }
 
 #[tokio::test]
-async fn a_start_whose_connection_hangs_does_not_keep_the_first_caller_waiting() {
-    // A full backlog: nobody accepts, so connecting never ends.
+async fn the_first_caller_does_not_wait_longer_if_the_connection_hangs_at_the_start() {
+    // The backlog is full and nobody accepts, so connecting never ends.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
@@ -99,7 +100,7 @@ async fn a_start_whose_connection_hangs_does_not_keep_the_first_caller_waiting()
     let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_API_URL", &url)]).await;
     let answer = stack.invoke(&call("one")).await;
     assert_eq!(answer["lookup_reason"], "timeout");
-    // It says that the connection was late, and not the answer.
+    // The log says that the connection was late, not the answer.
     let line = lines(&stack.function.stop().await, "answered").remove(0);
     assert_eq!(line["detail"], "no connection in time");
 }
@@ -114,7 +115,7 @@ async fn an_impostor_with_a_certificate_of_their_own_never_sees_the_key() {
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     let impostor = tokio::spawn(async move {
         let mut handshakes = 0;
-        // The start's connection, the first try and the second.
+        // The connections of the start, of the first attempt and of the second.
         while handshakes < 3 {
             let (stream, _) = listener.accept().await.unwrap();
             handshakes += 1;

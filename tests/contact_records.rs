@@ -1,4 +1,4 @@
-//! Contact records from a stream, on the running process: which are saved, as what, and what comes again.
+//! Contact records from a stream, on the running process: which are saved, with which request, and which are retried.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ const SAVE: (&str, &str) = ("STICKY_CALLS_ACTION", "save");
 const ALL_RECORDS: (&str, &str) = ("STICKY_CALLS_RECORDS", "all");
 const NO_QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
 
-/// The record of Jane's call, with these values in place of its own; a path like `/Attributes/intent`.
+/// The record of Jane's call with these values, each at a path like `/Attributes/intent`.
 fn janes(changes: &[(&str, Value)]) -> Value {
     changes.iter().fold(record(), |mut record, (path, value)| {
         let place = path.trim_start_matches('/').split('/').fold(&mut record, |value, key| &mut value[key]);
@@ -26,14 +26,14 @@ fn janes(changes: &[(&str, Value)]) -> Value {
     })
 }
 
-/// What the function answers to these records within the save function's own time-out.
+/// The function's answer to these records, within the save function's own time-out.
 async fn answer(stack: &mut Stack, records: &[Value]) -> Value {
     let outcome = stack.function.outcome(stream(records).to_string(), Duration::from_secs(60)).await;
     let Outcome::Answer(answer) = outcome else { panic!("{outcome:?}") };
     serde_json::from_slice(&answer).unwrap()
 }
 
-/// What the API is sent for these records, all of which must have been dealt with.
+/// What the API gets for these records. None may be reported as failed.
 async fn ends(records: &[Value], variables: &[(&str, &str)]) -> Vec<Value> {
     let mut stack = Stack::start(BOOTSTRAP, &[&[SAVE], variables].concat()).await;
     assert_eq!(stack.invoke(&stream(records)).await, json!({"batchItemFailures": []}));
@@ -59,7 +59,7 @@ async fn a_call_is_saved_from_its_record_with_what_the_agent_wrote() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hung_up_in_the_queue_has_abandoned_the_call_and_leaves_no_words() {
+async fn a_call_that_the_caller_ended_in_the_queue_is_saved_as_abandoned_and_without_words() {
     let unanswered = janes(&[
         ("/Agent", Value::Null),
         ("/Queue", json!({"Name": "billing"})),
@@ -72,7 +72,7 @@ async fn a_caller_who_hung_up_in_the_queue_has_abandoned_the_call_and_leaves_no_
 }
 
 #[tokio::test]
-async fn a_call_that_an_agent_had_is_resolved_unless_somebody_said_otherwise() {
+async fn a_call_that_an_agent_had_is_resolved_unless_it_has_another_status() {
     let silent = json!({"customer_ref": JANE});
     let answered = janes(&[("/Attributes", silent.clone())]);
     assert_eq!(ends(&[answered], &[]).await[0]["intent_status"], "resolved");
@@ -83,7 +83,7 @@ async fn a_call_that_an_agent_had_is_resolved_unless_somebody_said_otherwise() {
 }
 
 #[tokio::test]
-async fn records_that_are_no_call_to_save_are_passed_over() {
+async fn records_of_contacts_that_are_not_to_be_saved_are_skipped() {
     let not_ours = [
         janes(&[("/InitiationMethod", json!("MONITOR"))]),
         janes(&[("/InitiationMethod", json!("DISCONNECT"))]),
@@ -102,13 +102,13 @@ async fn records_that_are_no_call_to_save_are_passed_over() {
 }
 
 #[tokio::test]
-async fn what_an_agent_wrote_is_saved_whichever_segment_it_is_of() {
+async fn an_agents_words_are_saved_from_the_record_of_any_segment() {
     let followed = janes(&[("/NextContactId", json!("4a573372-1f28-4e26-b97b-000000000032"))]);
     assert_eq!(ends(&[followed], &[]).await[0]["variables"]["last_issue"], "Credit note was missing");
 }
 
 #[tokio::test]
-async fn all_records_are_saved_where_that_is_asked_for_and_the_caller_is_known_by_number() {
+async fn with_the_setting_all_the_records_of_unidentified_callers_are_saved_by_number() {
     let unidentified = janes(&[("/Attributes", json!({}))]);
     let ends_of_all = ends(&[unidentified], &[ALL_RECORDS]).await;
     assert_eq!(ends_of_all[0]["identity_hints"], json!({"ani": "+12025550101"}));
@@ -117,7 +117,7 @@ async fn all_records_are_saved_where_that_is_asked_for_and_the_caller_is_known_b
 }
 
 #[tokio::test]
-async fn a_batch_of_hundreds_with_anything_between_is_saved_call_by_call() {
+async fn every_call_in_a_large_batch_is_saved_although_some_records_are_unreadable() {
     const CALLS: usize = 300;
     let mut records = Vec::new();
     for number in 0..CALLS {
@@ -141,9 +141,9 @@ async fn a_batch_of_hundreds_with_anything_between_is_saved_call_by_call() {
     assert!(stack.api.connections() <= 9, "{}", stack.api.connections());
 }
 
-/// In any order and repeated: each text is taken once or twice, and what holds none buries nothing.
+/// Each text is saved once or twice, and a record without words does not replace the last issue.
 #[tokio::test]
-async fn of_repeated_and_reordered_records_of_a_call_every_text_is_saved() {
+async fn every_text_of_a_call_is_saved_although_its_records_are_repeated_and_reordered() {
     let silent =
         |time: &str| janes(&[("/Attributes", json!({"customer_ref": JANE})), ("/LastUpdateTimestamp", json!(time))]);
     let (early, emptied) = (silent("2026-02-07T10:36:00Z"), silent("2026-02-07T11:00:00Z"));
@@ -157,7 +157,7 @@ async fn of_repeated_and_reordered_records_of_a_call_every_text_is_saved() {
     for order in orders {
         let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
         let batch = stream(&order.map(Clone::clone));
-        // At least once means that all of it is delivered again too.
+        // Connect delivers at least once, so all records may come again.
         for _ in 0..3 {
             assert_eq!(stack.invoke(&batch).await, json!({"batchItemFailures": []}));
         }
@@ -175,7 +175,7 @@ async fn of_repeated_and_reordered_records_of_a_call_every_text_is_saved() {
 }
 
 #[tokio::test]
-async fn a_transferred_call_without_words_waits_where_it_can_and_is_saved_at_once_where_it_cannot() {
+async fn a_transferred_call_without_words_is_deferred_if_there_is_an_outbox_and_else_saved_at_once() {
     let transferred = janes(&[
         ("/InitiationMethod", json!("TRANSFER")),
         ("/Attributes", json!({"customer_ref": JANE, "intent": "billing_issue", "intent_status": "open"})),
@@ -189,7 +189,7 @@ async fn a_transferred_call_without_words_waits_where_it_can_and_is_saved_at_onc
     }
     let aws = Aws::down(AwsFault::Answer(json!({"MessageId": "m"}))).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, NO_QUEUE]).await;
-    // With words, or by the record of a call that was not transferred, it does not wait.
+    // A record with words, or of a call that was not transferred, is not deferred.
     let mut spoken = transferred.clone();
     (spoken["ContactId"], spoken["Attributes"]["agent_notes"]) = (json!("1"), json!("Sent a form"));
     let mut first_hand = transferred.clone();
@@ -197,7 +197,7 @@ async fn a_transferred_call_without_words_waits_where_it_can_and_is_saved_at_onc
     stack.invoke(&stream(&[transferred, spoken, first_hand])).await;
     let sent = aws.received(Service::Sqs);
     assert_eq!((stack.api.ended().len(), sent.len(), &sent[0].1["DelaySeconds"]), (2, 1, &json!(900)));
-    // A quarter of an hour later it is delivered like every message; that the call is saved already does no harm.
+    // Fifteen minutes later it is delivered like every message. It does no harm that the call is saved already.
     let message = json!({"Records": [{"messageId": "m", "receiptHandle": "r", "eventSource": "aws:sqs",
         "body": sent[0].1["MessageBody"], "attributes": {"ApproximateReceiveCount": "1"}}]});
     for _ in 0..2 {
@@ -212,9 +212,9 @@ fn a_thousand() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_thousand_calls_in_one_batch_are_all_saved_with_eight_requests_at_once() {
+async fn a_thousand_calls_in_one_batch_are_all_saved_eight_at_a_time() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
-    // None is answered before there are eight, so with fewer at once they would wait until their time is up.
+    // The API answers only when eight requests wait, so with fewer at once they would time out.
     stack.api.fail_always(Some(Fault::together(8)));
     let batch = stream(&a_thousand()).to_string();
     let Outcome::Answer(answer) = stack.function.outcome(batch, Duration::from_secs(60)).await else { panic!() };
@@ -224,7 +224,7 @@ async fn a_thousand_calls_in_one_batch_are_all_saved_with_eight_requests_at_once
 }
 
 #[tokio::test]
-async fn of_a_thousand_calls_those_from_the_first_that_fails_on_are_retried_and_no_others() {
+async fn only_the_calls_from_the_first_failed_one_on_are_retried() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
     for _ in 0..100 {
         stack.api.fail_next(Fault::Delay(Duration::ZERO));
@@ -237,7 +237,7 @@ async fn of_a_thousand_calls_those_from_the_first_that_fails_on_are_retried_and_
     let retried: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
     let saved: BTreeSet<_> = stack.api.ended().iter().map(|end| end["call_id"].as_str().unwrap().to_owned()).collect();
     assert!(!saved.is_empty());
-    // The first that hung ends it: those sent beside it are the last.
+    // After the first failure no other call is started: the seven that were sent with it are the last.
     assert_eq!((reported.len(), stack.api.most_at_once()), (1_000 - saved.len(), 8));
     assert!((1..=8).contains(&(stack.api.received().len() - saved.len())));
     let sent = records.iter().zip(batch["Records"].as_array().unwrap());
@@ -246,7 +246,7 @@ async fn of_a_thousand_calls_those_from_the_first_that_fails_on_are_retried_and_
 }
 
 #[tokio::test]
-async fn a_record_that_nobody_takes_comes_again_by_its_sequence_number() {
+async fn a_record_that_neither_api_nor_outbox_takes_is_reported_by_its_sequence_number() {
     let good = janes(&[("/ContactId", json!("good"))]);
     let bad = janes(&[("/ContactId", json!("bad"))]);
     let other = json!({"EventType": "HEART_BEAT"});
@@ -268,7 +268,7 @@ async fn a_record_that_nobody_takes_comes_again_by_its_sequence_number() {
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_records_that_the_api_does_not_take_wait_in_the_outbox_and_none_is_reported() {
+async fn moto_records_that_the_api_does_not_take_are_enqueued_and_not_reported() {
     const CALLS: usize = 120;
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
@@ -314,7 +314,7 @@ async fn moto_an_api_that_hangs_leaves_the_outbox_time_for_every_record_of_a_bat
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
     stack.api.fail_always(Some(Fault::Hang));
     let records: Vec<_> = (0..CALLS).map(|number| janes(&[("/ContactId", json!(format!("call {number}")))])).collect();
-    // A function that Lambda would end so soon that not all of the records can wait for the API.
+    // Lambda's deadline is so near that not all records can wait for the API.
     let outcome = stack.function.outcome(stream(&records).to_string(), Duration::from_secs(4)).await;
     let Outcome::Answer(answer) = outcome else { panic!("{outcome:?}") };
     assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({"batchItemFailures": []}));

@@ -1,4 +1,4 @@
-//! Outages from beginning to end, counted: what went in, and what came out when they were over.
+//! Whole outages, with counts: what went in, and what came out when they were over.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ fn bodies(aws: &Aws) -> Vec<String> {
     aws.messages().iter().map(|message| message["MessageBody"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The same order each time, and a different one than they came in: a linear congruential generator's.
+/// Shuffles the items, in the same way each time. The random numbers are a linear congruential generator's.
 fn shuffle<T>(items: &mut [T]) {
     let mut state = 0x5713_c0de_u64;
     for last in (1..items.len()).rev() {
@@ -30,7 +30,7 @@ fn shuffle<T>(items: &mut [T]) {
     }
 }
 
-/// A customer's call in the outage: two agents have it, one after the other, and each writes something.
+/// A customer's call in the outage. Two agents have it, one after the other, and each writes something.
 struct Call {
     customer: usize,
     is_second: bool,
@@ -45,17 +45,17 @@ impl Call {
         format!("+1303555{:04}", self.customer)
     }
 
-    /// What an agent wrote, which names the customer.
+    /// An agent's words. They name the customer.
     fn text(&self, agent: usize) -> String {
         format!("agent {agent} in {}.", self.id())
     }
 
-    /// Of every four customers' agents two write into the wrap-up, and two elsewhere, so that it is in the record alone.
+    /// Whether the agents use the wrap-up. Half of them write elsewhere, so that only the record has their words.
     fn has_wrap_up(&self) -> bool {
         (self.customer / 2).is_multiple_of(2)
     }
 
-    /// The attributes of its contacts: nobody could be looked up.
+    /// The attributes of its contacts. The lookup has failed.
     fn attributes(&self) -> Value {
         let (hour, minute) = (self.customer / 20 + 3 * usize::from(self.is_second), self.customer % 20 * 3);
         let start = format!("2026-02-07T1{hour}:{minute:02}:00.000Z");
@@ -63,7 +63,7 @@ impl Call {
             "lookup_status": "unavailable", "intent": "billing_issue"})
     }
 
-    /// A block in the guide of an agent who writes.
+    /// The block that saves an agent's wrap-up.
     fn wrap_up(&self, agent: usize) -> Value {
         let attributes = self.attributes();
         let text = |name: &str| attributes[name].as_str().unwrap();
@@ -90,7 +90,7 @@ impl Call {
         with(record, "InitialContactId", self.id())
     }
 
-    /// It is looked up in vain, ends, and is written about. Nothing of that fails the flow or the stream.
+    /// Plays the call: the lookup fails, the call ends, the agents write. No answer may fail the flow or the stream.
     async fn happen(&self, stack: &mut Stack) {
         let block = with_contact(call(&self.id(), &self.number()), "Attributes", self.attributes());
         assert_eq!(stack.invoke(&block).await["lookup_status"], "unavailable");
@@ -111,11 +111,11 @@ impl Call {
 }
 
 #[tokio::test]
-async fn after_six_hours_without_the_api_no_word_is_lost_none_covers_a_newer_one_and_nobody_is_merged() {
+async fn after_six_hours_without_the_api_no_words_are_lost_the_newest_are_last_and_no_customers_are_merged() {
     let aws = Aws::in_memory().await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE, TABLE]).await;
     stack.api.fail_always(Some(Fault::status(503)));
-    // Every second one rings again three hours later.
+    // Every second customer calls again three hours later.
     let first = (0..CUSTOMERS).map(|customer| Call { customer, is_second: false });
     let second = (0..CUSTOMERS).step_by(2).map(|customer| Call { customer, is_second: true });
     let calls: Vec<_> = first.chain(second).collect();
@@ -158,12 +158,12 @@ async fn after_six_hours_without_the_api_no_word_is_lost_none_covers_a_newer_one
     let merged = known.iter().filter(|customer| names_of(customer).len() > 1).count();
     let counts = format!("of {words_in} words in {calls_in} calls, {} messages, {} ends", messages.len(), ends.len());
     assert_eq!((lost, twice, covered.len(), merged), (0, 0, 0, 0), "{counts}: {covered:?}");
-    // One customer each, beside the one of the sample events.
+    // One for each customer, and the one of the sample events.
     assert_eq!(known.len(), CUSTOMERS + 1, "{counts}");
 }
 
 #[tokio::test]
-async fn a_queue_that_refuses_every_second_message_gets_as_many_as_there_are_records() {
+async fn a_queue_that_refuses_every_second_message_gets_each_record_once() {
     const RECORDS: usize = 20;
     let aws = Aws::in_memory().await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE]).await;
@@ -175,23 +175,23 @@ async fn a_queue_that_refuses_every_second_message_gets_as_many_as_there_are_rec
     };
     let mut left = stream(&(0..RECORDS).map(of_call).collect::<Vec<_>>())["Records"].as_array().unwrap().clone();
     let number_of = |record: &Value| record["kinesis"]["sequenceNumber"].as_str().unwrap().to_owned();
-    let mut tries = 0;
+    let mut attempts = 0;
     while !left.is_empty() {
-        tries += 1;
-        assert!(tries <= 2 * RECORDS, "{} of {RECORDS} are left", left.len());
+        attempts += 1;
+        assert!(attempts <= 2 * RECORDS, "{} of {RECORDS} are left", left.len());
         let answer = stack.invoke(&json!({"Records": left})).await;
         let reported = answer["batchItemFailures"].as_array().unwrap().iter();
-        // Lambda begins again at the lowest number that is reported.
+        // Lambda retries from the lowest reported sequence number on.
         let lowest = reported.map(|item| item["itemIdentifier"].as_str().unwrap().to_owned()).min();
         left.retain(|record| lowest.as_ref().is_some_and(|lowest| number_of(record) >= *lowest));
     }
     let texts: BTreeSet<_> =
         bodies(&aws).iter().map(|body| body.split("summary ").nth(1).unwrap().to_owned()).collect();
-    assert_eq!((bodies(&aws).len(), texts.len()), (RECORDS, RECORDS), "messages after {tries} tries");
+    assert_eq!((bodies(&aws).len(), texts.len()), (RECORDS, RECORDS), "messages after {attempts} attempts");
 }
 
 #[tokio::test]
-async fn with_the_table_down_every_save_gets_through_and_the_outbox_invalidates_what_was_cached() {
+async fn with_the_table_down_every_save_is_delivered_and_the_outbox_invalidates_the_cache() {
     for fault in [AwsFault::Hang, AwsFault::Reset, AwsFault::Status(500), AwsFault::Refused("ThrottlingException")] {
         let aws = Aws::in_memory().await;
         let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[QUEUE, TABLE]).await;
@@ -227,7 +227,7 @@ async fn with_the_table_down_every_save_gets_through_and_the_outbox_invalidates_
             (&json!("api"), &json!("by a record")),
             "{fault:?}"
         );
-        // They are not lost if the table is still down when they are delivered.
+        // Tombstones are not lost if the table is still down when they are delivered.
         aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
         let answer = stack.invoke(&queue(&tombstones[1..])).await;
         assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 2, "{fault:?}");

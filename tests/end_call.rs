@@ -1,4 +1,4 @@
-//! End-call's tables, row by row, on the running process: what is sent to the API and what a flow is told.
+//! End-call's tables, row by row, on the running process: what the API gets, and what the flow gets.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn stack() -> Stack {
     Stack::start(BOOTSTRAP, &[("STICKY_CALLS_ACTION", "save")]).await
 }
 
-/// What the API is sent for `event`.
+/// What the API gets for `event`.
 async fn request_for(event: &Value) -> Value {
     let mut stack = stack().await;
     let answer = stack.invoke(event).await;
@@ -28,7 +28,7 @@ fn save(values: &[(&str, Value)]) -> Value {
 }
 
 #[tokio::test]
-async fn a_wrapped_up_call_is_saved_with_everything_that_was_written() {
+async fn a_wrapped_up_call_is_saved_with_all_that_the_agent_wrote() {
     let expected = json!({
         "call_id": "4a573372-1f28-4e26-b97b-000000000005",
         "customer_ref": JANE,
@@ -61,7 +61,7 @@ async fn a_disconnect_flow_saves_under_the_id_of_the_call() {
 }
 
 #[tokio::test]
-async fn a_call_in_which_nobody_wrote_anything_leaves_no_issue() {
+async fn a_call_without_words_leaves_no_last_issue() {
     let request = request_for(&save(&[("call_date", json!("2026-02-01"))])).await;
     assert_eq!(request["variables"], json!({"call_date": "2026-02-01"}));
     assert_eq!(request["intent"], "general_inquiry");
@@ -69,7 +69,7 @@ async fn a_call_in_which_nobody_wrote_anything_leaves_no_issue() {
 }
 
 #[tokio::test]
-async fn the_integration_guides_filler_is_nothing_that_somebody_wrote() {
+async fn the_integration_guides_filler_does_not_count_as_a_summary() {
     let filler = json!("Customer called for support");
     let request = request_for(&save(&[("call_summary", filler.clone()), ("call_date", json!("d"))])).await;
     assert_eq!(request["variables"], json!({"call_date": "d"}));
@@ -78,7 +78,7 @@ async fn the_integration_guides_filler_is_nothing_that_somebody_wrote() {
 }
 
 #[tokio::test]
-async fn a_reference_that_stands_for_nothing_hides_no_good_one() {
+async fn if_the_parameter_customer_ref_is_a_placeholder_the_attribute_is_used() {
     for nothing in ["null", "undefined", "0", &"r".repeat(257)] {
         let request = request_for(&save(&[("customer_ref", json!(nothing))])).await;
         assert_eq!(request["customer_ref"], JANE, "{nothing}");
@@ -86,7 +86,7 @@ async fn a_reference_that_stands_for_nothing_hides_no_good_one() {
 }
 
 #[tokio::test]
-async fn notes_stand_in_for_a_missing_summary_and_say_so() {
+async fn without_a_summary_the_notes_are_the_last_issue_and_named_as_its_source() {
     let request = request_for(&save(&[("agent_notes", json!("Asked for a copy")), ("call_date", json!("d"))])).await;
     let expected = json!({
         "last_issue": "Asked for a copy", "last_issue_source": "agent_notes", "resolution": "Asked for a copy", "call_date": "d",
@@ -95,7 +95,7 @@ async fn notes_stand_in_for_a_missing_summary_and_say_so() {
 }
 
 #[tokio::test]
-async fn a_status_that_nobody_knows_means_that_someone_should_look() {
+async fn an_unknown_intent_status_is_saved_as_open() {
     for (given, sent) in [
         (json!("open"), "open"),
         (json!("RESOLVED"), "resolved"),
@@ -110,7 +110,7 @@ async fn a_status_that_nobody_knows_means_that_someone_should_look() {
 }
 
 #[tokio::test]
-async fn the_date_of_a_call_is_the_best_that_is_known() {
+async fn the_call_date_is_the_given_one_else_the_start_of_the_call_or_contact_else_now() {
     let date = |event: Value| async move { request_for(&event).await["variables"]["call_date"].clone() };
     let with_timestamp = |event| with_contact(event, "/InitiationTimestamp", "2026-03-01T00:00:00Z");
     let all = save(&[("call_date", json!("2026-01-01")), ("call_start", json!("2026-02-01"))]);
@@ -122,7 +122,7 @@ async fn the_date_of_a_call_is_the_best_that_is_known() {
 }
 
 #[tokio::test]
-async fn what_identify_returned_can_be_written_back_but_not_over_the_calls_own_variables() {
+async fn variables_from_identify_can_be_written_back_but_do_not_replace_the_calls_own() {
     let event = save(&[
         ("var_tier", json!("gold")),
         ("var_age", json!(42)),
@@ -146,7 +146,7 @@ async fn what_identify_returned_can_be_written_back_but_not_over_the_calls_own_v
 }
 
 #[tokio::test]
-async fn card_numbers_are_taken_out_of_summary_notes_and_variables() {
+async fn card_numbers_are_masked_in_summary_notes_and_variables() {
     let request = request_for(&save(&[
         ("call_summary", json!("pays with 4111-1111-1111-1111")),
         ("agent_notes", json!("card 378282246310005 exp 12/27")),
@@ -175,7 +175,7 @@ async fn without_a_reference_the_caller_is_identified_by_number_and_ids() {
 }
 
 #[tokio::test]
-async fn nobody_to_save_for_is_skipped() {
+async fn a_save_without_any_identity_is_skipped() {
     let mut stack = stack().await;
     let answer = stack.invoke(&event("anonymous_caller")).await;
     let id = "4a573372-1f28-4e26-b97b-000000000006";
@@ -186,7 +186,7 @@ async fn nobody_to_save_for_is_skipped() {
 }
 
 #[tokio::test]
-async fn nothing_is_saved_of_who_opted_out() {
+async fn a_customer_who_opted_out_is_not_saved() {
     let mut stack = stack().await;
     let answer = stack.invoke(&save(&[("sticky_calls_opt_out", json!("TRUE")), ("call_summary", json!("text"))])).await;
     assert_eq!(answer["save_status"], "skipped");
@@ -195,7 +195,7 @@ async fn nothing_is_saved_of_who_opted_out() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_call_id_fails_by_name() {
+async fn a_save_without_a_call_id_fails_as_an_invalid_event() {
     let event = with_contact(with_contact(save(&[]), "/InitialContactId", ""), "/ContactId", Value::Null);
     let mut stack = stack().await;
     let expected = json!({"success": "false", "save_status": "failed", "error": "invalid_event", "call_id": "", "saved_words": ""});
@@ -205,7 +205,7 @@ async fn an_event_without_a_call_id_fails_by_name() {
 }
 
 #[tokio::test]
-async fn words_that_come_after_the_end_of_the_call_are_saved_as_an_end_of_their_own() {
+async fn words_that_come_after_the_end_of_the_call_are_saved_as_a_standalone_end() {
     let mut stack = stack().await;
     let id = "4a573372-1f28-4e26-b97b-000000000002";
     let first = stack.invoke(&save(&[("agent_notes", json!("Asked for a copy"))])).await;
@@ -220,14 +220,14 @@ async fn words_that_come_after_the_end_of_the_call_are_saved_as_an_end_of_their_
     assert_eq!((&ends[0]["call_id"], &ends[1]["call_id"]), (&json!(id), &second["saved_words"]));
     assert_eq!((ends[1].get("customer_ref"), &ends[1]["identity_hints"]["customer_ref"]), (None, &json!(JANE)));
     assert_eq!(ends[1]["identity_hints"]["ani"], "+12025550101");
-    // The API has these very words: that much a standalone end says.
+    // A 409 to the standalone end means that the API has these very words.
     let repeated = stack.invoke(&save(&[("agent_notes", json!("Sent a copy"))])).await;
     assert_eq!((&repeated["save_status"], &repeated["error"]), (&json!("saved"), &json!("conflict")));
     assert_eq!((repeated["saved_words"].clone(), stack.api.ended().len()), (second["saved_words"].clone(), 2));
 }
 
 #[tokio::test]
-async fn the_end_of_a_call_without_words_is_told_once() {
+async fn the_end_of_a_call_without_words_is_saved_once() {
     let mut stack = stack().await;
     stack.invoke(&save(&[])).await;
     let repeated = stack.invoke(&save(&[])).await;
@@ -238,7 +238,7 @@ async fn the_end_of_a_call_without_words_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_call_id_too_long_for_words_of_their_own_is_replaced_by_its_hash() {
+async fn a_call_id_that_is_too_long_for_a_standalone_end_is_replaced_by_its_hash() {
     let mut stack = stack().await;
     let long = "7".repeat(128);
     for text in ["one", "two"] {
@@ -257,7 +257,7 @@ async fn a_call_id_too_long_for_words_of_their_own_is_replaced_by_its_hash() {
 }
 
 #[tokio::test]
-async fn words_that_the_api_took_before_the_connection_broke_are_taken_twice_at_most() {
+async fn if_the_connection_breaks_after_the_api_took_words_it_gets_them_twice_at_most() {
     let mut stack = stack().await;
     stack.api.fail_next(Fault::TakenThenReset);
     for _ in 0..3 {

@@ -1,10 +1,10 @@
-//! Every sample event, against an API that knows Jane: the answers are written down in `tests/answers/`.
+//! Every sample event, with an API that knows Jane. The expected answers are in `tests/answers/`.
 //!
-//! The same answers are expected of the release binary under AWS's own emulator, which `.ci/run` fetches. By hand:
+//! The release binary must give the same answers under AWS's own emulator, which `.ci/run` fetches. By hand:
 //! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored emulator`;
-//! with `STICKY_CONNECT_BOOTSTRAP` it plays another binary, such as the one that `sam build` made.
+//! `STICKY_CONNECT_BOOTSTRAP` names another binary, such as the one that `sam build` made.
 //!
-//! And they are expected of both functions of the template in containers, by `sam local invoke`: see `.ci/container`.
+//! Both functions of the template must give them in containers too, with `sam local invoke`: see `.ci/container`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -36,7 +36,7 @@ fn samples() -> Vec<String> {
     names
 }
 
-/// Compares an answer with the one in `tests/answers/`, whatever time it is.
+/// Compares an answer with the one in `tests/answers/`. The current time is replaced by `[now]`.
 fn assert_is_the_expected_answer(sample: &str, mut answer: Value) {
     if let Some(start) = answer.get_mut("call_start").filter(|start| *start != CALL_START) {
         assert!(start.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{start}");
@@ -79,10 +79,10 @@ async fn every_sample_event_gets_its_answer_under_awss_emulator() {
     }
 }
 
-// The stand-in sends on a thread of its own, or it would keep this test's own clock from being looked at.
+// The stand-in sends on a thread of its own, so that it does not delay this test's timers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs AWS's runtime interface emulator, whose path is in STICKY_CONNECT_EMULATOR"]
-async fn an_api_that_hangs_or_is_down_costs_a_flow_its_budget_and_no_more_under_awss_emulator() {
+async fn if_the_api_hangs_or_is_down_a_flow_is_answered_within_its_budget_under_awss_emulator() {
     let chunked = b"HTTP/1.1 200 -\r\nTransfer-Encoding: chunked\r\n\r\n";
     let faults = [
         (Fault::Hang, "timeout"),
@@ -99,7 +99,7 @@ async fn an_api_that_hangs_or_is_down_costs_a_flow_its_budget_and_no_more_under_
         let began = Instant::now();
         let answer: Value = serde_json::from_str(&function.invoke(&text("returning_caller")).await).unwrap();
         assert_eq!(answer["lookup_reason"], reason);
-        // Between the budget ordered and the default one, on a machine however slow.
+        // Less than the default budget. A slow machine may take longer than the configured one.
         assert!(began.elapsed() < Duration::from_millis(2_400), "{:?}", began.elapsed());
         let answer: Value = serde_json::from_str(&function.invoke(&text("save")).await).unwrap();
         assert_eq!(answer["save_status"], "failed");
@@ -107,16 +107,16 @@ async fn an_api_that_hangs_or_is_down_costs_a_flow_its_budget_and_no_more_under_
     }
 }
 
-/// `sam local invoke`, with what `.ci/container` says about its engine.
+/// `sam local invoke`, as `.ci/container` sets it up.
 fn sam_local() -> SamLocal {
     let sam = std::env::var("STICKY_CONNECT_SAM").expect("the SAM CLI's path in STICKY_CONNECT_SAM");
     let host = std::env::var("STICKY_CONNECT_CONTAINER_HOST").expect("an address in STICKY_CONNECT_CONTAINER_HOST");
     SamLocal::new(Path::new(&sam), host.parse().expect("an address"))
 }
 
-/// The function that an event belongs to. The template pins each to its handler, so each has the answer that an
-/// unpinned one finds by itself only for these: identify would look up the contact of a disconnect flow, and what is no
-/// event gets the fallback of the handler that it comes to. Batches come to save alone.
+/// The function that gives the expected answer to an event. The template pins each function to its handler: identify
+/// would look up the contact of a disconnect flow, and an unknown event gets the fallback of the function's handler.
+/// Batches go to save.
 fn function_of(sample: &str) -> &'static str {
     match sample {
         "save" | "disconnect_flow" | "contact_records" | "outbox_messages" => "SaveFunction",
@@ -136,16 +136,16 @@ async fn every_sample_event_gets_its_answer_in_a_container() {
         let function = function_of(&sample);
         let answer = containers.invoke(function, &sample, &variables).await;
         assert_is_the_expected_answer(&sample, answer);
-        // Batches too: one of each one's records is a summary.
+        // This includes batches: one record of each is a summary.
         assert_eq!(api.ended().len(), usize::from(function == "SaveFunction"), "{sample}");
     }
 }
 
 #[tokio::test]
 #[ignore = "needs a Docker engine and the SAM CLI: .ci/container has both"]
-async fn an_api_that_is_down_leaves_a_flow_the_fallback_alone_in_a_container() {
+async fn if_the_api_is_down_a_flow_gets_the_fallback_in_a_container() {
     let containers = sam_local();
-    // Nobody listens there once it is dropped.
+    // Nothing listens on this port once the listener is dropped.
     let port = TcpListener::bind((containers.host(), 0)).unwrap().local_addr().unwrap().port();
     let url = containers.url(port);
     let variables = [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
@@ -158,9 +158,9 @@ async fn an_api_that_is_down_leaves_a_flow_the_fallback_alone_in_a_container() {
     }
 }
 
-/// Why events are read with types of our own: the published ones refuse what production sends.
+/// Why events are read with our own types: the published ones refuse events that production sends.
 #[test]
-fn the_published_event_type_refuses_samples_that_we_answer() {
+fn the_published_event_type_refuses_some_sample_events() {
     let refused: Vec<_> =
         samples().into_iter().filter(|sample| serde_json::from_str::<ConnectEvent>(&text(sample)).is_err()).collect();
     let batches = ["contact_records", "outbox_messages"];

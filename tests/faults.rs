@@ -1,5 +1,5 @@
-//! Everything that can be wrong with the API, against both handlers: the flow always gets its answer, with the right
-//! code, before Lambda's time-out.
+//! Every fault of the API, with both handlers: the flow always gets an answer with the right reason before Lambda's
+//! time-out.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::time::Duration;
@@ -12,11 +12,11 @@ use stand_ins::sticky_calls::Fault;
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
-/// Long enough for the second try after a short wait, short enough for a test that waits for it to pass.
+/// Long enough for a retry after a short wait, and short enough for a test that waits until it is over.
 const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "400");
 
-/// What both handlers make of an API that is set up by `arrange`, and how many requests each sent: `reason` is what a
-/// start is told, and a save too unless it is `conflict`.
+/// Asserts that with the API as `arrange` sets it up, both handlers give this reason and send this many requests. For a
+/// save, `conflict` is a success.
 async fn both_get(reason: &str, attempts: usize, variables: &[(&str, &str)], arrange: impl Fn(&Stack)) {
     for handler in ["start_call", "end_call"] {
         let mut stack = Stack::start(BOOTSTRAP, &[&[("STICKY_CALLS_ACTION", handler)], variables].concat()).await;
@@ -46,13 +46,13 @@ fn answered(log: &str) -> Value {
     lines(log, "answered").remove(0)
 }
 
-/// The same fault again and again.
+/// The same with a fault that does not end.
 async fn both_get_for(reason: &str, attempts: usize, fault: Fault) {
     both_get(reason, attempts, &[BUDGET], |stack| stack.api.fail_always(Some(fault.clone()))).await;
 }
 
 #[tokio::test]
-async fn every_status_has_its_code_and_only_a_5xx_is_tried_twice() {
+async fn every_status_has_its_reason_and_only_a_5xx_is_retried() {
     for (status, reason, attempts) in [
         (400, "rejected", 1),
         (401, "unauthorized", 1),
@@ -74,14 +74,14 @@ async fn every_status_has_its_code_and_only_a_5xx_is_tried_twice() {
 }
 
 #[tokio::test]
-async fn a_429_is_tried_again_where_its_retry_after_fits_and_not_where_it_does_not() {
+async fn a_429_is_retried_only_if_its_retry_after_fits() {
     both_get_for("rate_limited", 2, Fault::status_and_retry_after(429, "0")).await;
     both_get_for("rate_limited", 1, Fault::status_and_retry_after(429, "60")).await;
     both_get_for("rate_limited", 1, Fault::status_and_retry_after(429, "soon")).await;
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_the_key_goes_nowhere() {
+async fn a_redirect_is_not_followed_and_its_target_does_not_get_the_key() {
     let elsewhere = stand_ins::sticky_calls::StickyCalls::start().await;
     for status in [301, 302, 307, 308] {
         let headers = vec![("Location", format!("{}/v1/calls/start", elsewhere.url()))];
@@ -91,7 +91,7 @@ async fn a_redirect_is_not_followed_and_the_key_goes_nowhere() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_json_object_is_invalid() {
+async fn an_answer_that_is_not_a_json_object_is_invalid() {
     for body in
         [&b"<html><body>Sign in</body></html>"[..], b"", b"null", b"[]", b"\"ok\"", b"{\"a\":", b"{\xff\"a\":1}"]
     {
@@ -100,7 +100,7 @@ async fn an_answer_that_is_no_json_object_is_invalid() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_or_a_broken_byte_in_an_answer_costs_no_more_than_it_must() {
+async fn an_answer_with_a_byte_order_mark_or_a_broken_byte_is_still_read() {
     let known = r#"{"identity":{"confidence":0.9},"variables":{"last_issue":"Invoice @","name":"Jane"}}"#;
     for (broken, issue) in [
         (format!("\u{feff}{known}").into_bytes(), "Invoice @"),
@@ -116,14 +116,14 @@ async fn a_byte_order_mark_or_a_broken_byte_in_an_answer_costs_no_more_than_it_m
 }
 
 #[tokio::test]
-async fn an_api_that_hangs_or_drips_runs_into_the_budget() {
+async fn if_the_api_hangs_or_sends_slowly_the_answer_is_a_time_out() {
     both_get_for("timeout", 1, Fault::Hang).await;
     both_get_for("timeout", 1, Fault::Drip).await;
     both_get_for("timeout", 1, Fault::Delay(Duration::from_secs(60))).await;
 }
 
 #[tokio::test]
-async fn the_configured_budget_holds_and_not_the_default() {
+async fn the_configured_budget_replaces_the_default() {
     let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_TIMEOUT_MS", "100")]).await;
     stack.api.fail_always(Some(Fault::Hang));
     stack.invoke(&event("returning_caller")).await;
@@ -132,7 +132,7 @@ async fn the_configured_budget_holds_and_not_the_default() {
 }
 
 #[tokio::test]
-async fn the_wait_that_a_429_asks_for_is_waited_out() {
+async fn a_429_is_retried_after_the_wait_that_it_asks_for() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     stack.api.fail_next(Fault::status_and_retry_after(429, "1"));
     assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "matched");
@@ -141,7 +141,7 @@ async fn the_wait_that_a_429_asks_for_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_proxy_in_the_environment_gets_neither_call_nor_key() {
+async fn a_proxy_in_the_environment_is_not_used() {
     let proxy = stand_ins::sticky_calls::StickyCalls::start().await;
     let url = proxy.url();
     let variables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, url.as_str()));
@@ -151,7 +151,7 @@ async fn a_proxy_in_the_environment_gets_neither_call_nor_key() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_tried_once_more() {
+async fn a_request_whose_connection_breaks_is_retried_once() {
     both_get_for("network", 2, Fault::Reset).await;
     both_get_for("network", 2, Fault::Close).await;
     both_get_for("network", 2, Fault::CutBody).await;
@@ -159,7 +159,7 @@ async fn a_connection_that_breaks_is_tried_once_more() {
 }
 
 #[tokio::test]
-async fn a_hundred_megabytes_are_refused_after_a_quarter_of_one() {
+async fn an_answer_over_the_size_limit_is_not_read_to_its_end() {
     let hundred = 100 * 1024 * 1024;
     both_get("invalid_response", 1, &[], |stack| stack.api.fail_always(Some(Fault::Huge(hundred)))).await;
     let declared = format!("HTTP/1.1 200 -\r\nContent-Length: {hundred}\r\n\r\n").into_bytes();
@@ -168,12 +168,12 @@ async fn a_hundred_megabytes_are_refused_after_a_quarter_of_one() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     stack.api.fail_always(Some(Fault::Huge(hundred)));
     stack.invoke(&event("returning_caller")).await;
-    // What was sent beyond the cap sits in the socket buffers.
+    // The rest that was sent is in the socket buffers.
     assert!(stack.api.bytes_sent() < hundred / 4, "{}", stack.api.bytes_sent());
 }
 
 #[tokio::test]
-async fn an_answer_up_to_the_cap_is_read() {
+async fn an_answer_is_read_up_to_the_size_limit() {
     let body = |length| json!({"padding": "x".repeat(length - r#"{"padding":""}"#.len())}).to_string();
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     stack.api.fail_next(Fault::body(body(256 * 1024)));
@@ -183,7 +183,7 @@ async fn an_answer_up_to_the_cap_is_read() {
 }
 
 #[tokio::test]
-async fn a_second_try_that_works_makes_the_caller_known() {
+async fn a_caller_is_known_if_the_retry_succeeds() {
     for fault in
         [Fault::status(503), Fault::Reset, Fault::Close, Fault::CutBody, Fault::status_and_retry_after(429, "0")]
     {
@@ -195,12 +195,12 @@ async fn a_second_try_that_works_makes_the_caller_known() {
 }
 
 #[tokio::test]
-async fn an_api_that_is_not_there_is_a_network_fault() {
-    // A port on which nobody listens: it was free a moment ago.
+async fn an_api_that_cannot_be_reached_is_a_network_failure() {
+    // Nothing listens on this port: it was free a moment ago.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refused = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    // A label of 64 characters is one that no resolver even asks about, so this fails without a name server too.
+    // No resolver asks a name server about a label of 64 characters, so this fails without one too.
     let unresolvable = format!("https://{}.invalid", "a".repeat(64));
     for url in [refused, unresolvable] {
         both_get("network", 0, &[("STICKY_CALLS_API_URL", &url)], |_| ()).await;

@@ -1,4 +1,4 @@
-//! The contact flows: Connect would take them, nothing in them is misspelt, and whoever breaks one is told where.
+//! The contact flows: Connect would accept them, nothing in them is misspelt, and a mistake is reported with its place.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,7 +22,7 @@ fn flows() -> Vec<Flow> {
     texts().iter().map(|(name, text)| Flow::parse(name, text).unwrap()).collect()
 }
 
-/// What is said of the flows after this change to one of them.
+/// The faults that are found in the flows after this change to one of them.
 fn faults_after(flow: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
     let mut texts = texts();
     let mut json: Value = serde_json::from_str(&texts[flow]).unwrap();
@@ -39,7 +39,7 @@ fn faults_after_in(flow: &str, block: &str, change: impl FnOnce(&mut Value)) -> 
     })
 }
 
-/// A block, by its flow's name and its identifier.
+/// Every block, with the name of its flow.
 fn blocks() -> Vec<(String, Value)> {
     let all = flows().into_iter().flat_map(|flow| {
         let actions = flow.json["Actions"].as_array().unwrap().clone();
@@ -49,14 +49,14 @@ fn blocks() -> Vec<(String, Value)> {
 }
 
 #[test]
-fn connect_would_take_every_flow_and_nothing_in_them_goes_nowhere() {
+fn the_flows_have_no_fault() {
     assert_eq!(check(&texts()).iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
     let names: Vec<_> = texts().into_keys().collect();
     assert_eq!(names, ["agent-guide", "disconnect", "inbound", "queue", "wrap-up"]);
 }
 
 #[test]
-fn every_error_branch_that_is_dropped_is_missed_by_file_and_block() {
+fn every_missing_error_branch_is_found_with_its_file_and_block() {
     let mut dropped = 0;
     for (flow, block) in blocks() {
         let identifier = block["Identifier"].as_str().unwrap();
@@ -66,7 +66,7 @@ fn every_error_branch_that_is_dropped_is_missed_by_file_and_block() {
                 let branches = block["Transitions"]["Errors"].as_array_mut().unwrap();
                 error = branches.remove(index)["ErrorType"].as_str().unwrap().to_owned();
             });
-            // Connect does without this one: the caller would just go on waiting.
+            // Connect does not require this one: without it the caller goes on waiting.
             if (flow.as_str(), identifier) != ("queue", "Wait") {
                 let expected = format!("flows/{flow}.json: block \"{identifier}\" lacks the error branch {error}");
                 assert!(faults.contains(&expected), "{expected}: {faults:?}");
@@ -78,7 +78,7 @@ fn every_error_branch_that_is_dropped_is_missed_by_file_and_block() {
 }
 
 #[test]
-fn every_misspelt_attribute_is_found_by_file_and_block() {
+fn every_misspelt_attribute_is_found_with_its_file_and_block() {
     let mut misspelt = 0;
     for (flow, block) in blocks() {
         let identifier = block["Identifier"].as_str().unwrap();
@@ -132,7 +132,7 @@ fn every_attribute_that_is_set_or_passed_under_a_misspelt_name_is_found() {
 }
 
 #[test]
-fn a_removed_prompt_is_missed_whether_its_neighbours_are_joined_or_not() {
+fn a_removed_prompt_is_found_whether_its_neighbours_are_joined_or_not() {
     let without_greeting = |json: &mut Value| {
         json["Actions"].as_array_mut().unwrap().retain(|action| action["Identifier"] != "Greet");
         json["Metadata"]["ActionMetadata"].as_object_mut().unwrap().remove("Greet");
@@ -162,7 +162,7 @@ fn a_removed_prompt_is_missed_whether_its_neighbours_are_joined_or_not() {
 }
 
 #[test]
-fn what_is_not_for_the_caller_to_hear_is_found() {
+fn a_prompt_with_a_text_that_callers_must_not_hear_is_found() {
     let said =
         |block: &str, text: &str| faults_after_in("inbound", block, |block| block["Parameters"]["Text"] = json!(text));
     let about = |block: &str, what: &str| vec![format!("flows/inbound.json: block \"{block}\" {what}")];
@@ -191,7 +191,7 @@ fn what_is_not_for_the_caller_to_hear_is_found() {
 }
 
 #[test]
-fn what_connect_would_refuse_is_refused() {
+fn everything_that_connect_would_refuse_is_found() {
     type Change = fn(&mut Value);
     let faults = |block: &str, change: Change| faults_after_in("inbound", block, change).join("\n");
     let cases: [(&str, Change, &str); 21] = [
@@ -327,7 +327,7 @@ fn what_connect_would_refuse_is_refused() {
 }
 
 #[test]
-fn the_lookup_is_given_the_id_that_the_shops_own_crm_has_found() {
+fn the_lookup_passes_the_customer_id_from_the_crm() {
     let flows = flows();
     let inbound = flows.iter().find(|flow| flow.name == "inbound").unwrap();
     let passed = &inbound.action("Identify the caller").unwrap().parameters["LambdaInvocationAttributes"];
@@ -335,7 +335,7 @@ fn the_lookup_is_given_the_id_that_the_shops_own_crm_has_found() {
 }
 
 #[test]
-fn a_wrap_up_passes_on_what_a_guide_does_not_know_and_a_skipped_one_no_words() {
+fn a_wrap_up_passes_the_calls_values_and_a_skipped_one_passes_no_words() {
     let flows = flows();
     let wrap_up = flows.iter().find(|flow| flow.name == "wrap-up").unwrap();
     let passed = |block: &str| {
@@ -349,9 +349,9 @@ fn a_wrap_up_passes_on_what_a_guide_does_not_know_and_a_skipped_one_no_words() {
     assert_eq!(passed("Save the words"), names(&[&of_the_call[..], &words].concat()));
 }
 
-/// An empty mark would wipe the one that names the words before.
+/// An empty mark would replace the mark of earlier words.
 #[test]
-fn a_mark_is_stored_only_behind_the_question_whether_it_is_empty() {
+fn a_mark_is_stored_only_after_a_check_that_it_is_not_empty() {
     let mut marks = 0;
     for flow in flows() {
         let sets_a_mark = |identifier: &str| {
@@ -376,7 +376,7 @@ fn a_mark_is_stored_only_behind_the_question_whether_it_is_empty() {
 }
 
 #[test]
-fn a_reference_with_a_full_stop_behind_it_is_found() {
+fn a_reference_that_is_followed_by_a_full_stop_is_found() {
     let faults = faults_after_in("inbound", "Welcome back with the last issue", |block| {
         block["Parameters"]["Text"] = json!("It was about $.External.last_issue.");
     });
@@ -394,7 +394,7 @@ async fn the_functions_answer_what_the_flows_are_checked_against() {
 }
 
 #[test]
-fn the_template_has_a_value_for_every_placeholder_and_no_other() {
+fn the_template_has_a_value_for_every_placeholder_and_no_others() {
     let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml")).unwrap();
     for (name, text) in texts() {
         let (before, section) = template.split_once(&format!("# flows/{name}.json\n")).unwrap();

@@ -1,7 +1,7 @@
-//! What is written from the code and the flows: the tables in the documents, the words that the template's tests read,
-//! the flows' copies in the template and their pictures in `docs/flows.md`.
+//! What is generated from the code and the flows: the tables in the documents, the words for the template's tests, the
+//! copies of the flows in the template, and their pictures in `docs/flows.md`.
 //!
-//! A test fails if one of them is out of date; `UPDATE=1 cargo test --test generated` brings them up to date.
+//! A test fails if one of them is out of date. `UPDATE=1 cargo test --test generated` updates them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use sticky_connect::vocabulary::{
 const REFERENCE: &str = "docs/reference.md";
 const OPERATIONS: &str = "docs/operations.md";
 
-/// The file holds what `renewed` makes of it.
+/// Asserts that `renewed` changes nothing in the file. With `UPDATE` set, writes the result to the file instead.
 fn check(file: &str, renewed: impl Fn(&str) -> String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let now = std::fs::read_to_string(&path).unwrap_or_default();
@@ -32,7 +32,7 @@ fn check(file: &str, renewed: impl Fn(&str) -> String) {
 /// The rows of a table.
 type Rows = Vec<Vec<String>>;
 
-/// A document with another table between the lines `<!-- generated: name -->` and `<!-- end of name -->`.
+/// The document with this table between the lines `<!-- generated: name -->` and `<!-- end of name -->`.
 fn with_table(document: &str, name: &str, head: &[&str], rows: &[Vec<String>]) -> String {
     let (begin, end) = (format!("<!-- generated: {name} -->\n"), format!("<!-- end of {name} -->"));
     let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("there is no {begin}"));
@@ -49,13 +49,13 @@ fn code(word: &str) -> String {
     format!("`{word}`")
 }
 
-/// A row of code, then text.
+/// A row of a word as code, then texts.
 fn row(word: &str, texts: &[&str]) -> Vec<String> {
     std::iter::once(code(word)).chain(texts.iter().map(|text| (*text).to_owned())).collect()
 }
 
 #[test]
-fn the_reference_has_every_word_and_no_other() {
+fn the_reference_has_every_word_and_no_others() {
     let mut identify: Vec<_> = IdentifyAttribute::ALL
         .iter()
         .map(|attribute| row(attribute.as_str(), &[attribute.meaning(), attribute.fallback()]))
@@ -96,7 +96,7 @@ fn the_reference_has_every_word_and_no_other() {
 }
 
 #[test]
-fn the_operators_page_says_of_every_reason_what_happened_and_what_to_do() {
+fn the_operations_page_explains_every_reason_and_what_to_do() {
     let rows: Vec<_> =
         Reason::ALL.iter().map(|reason| row(reason.as_str(), &[reason.meaning(), reason.what_to_do()])).collect();
     let head = ["`lookup_reason`, `error`", "what happened", "what to do"];
@@ -104,7 +104,7 @@ fn the_operators_page_says_of_every_reason_what_happened_and_what_to_do() {
 }
 
 #[test]
-fn the_templates_tests_read_the_words_of_the_code() {
+fn the_vocabulary_for_the_templates_tests_is_the_codes() {
     let words = |word: &'static str, meaning: &'static str| json!({"name": word, "meaning": meaning});
     let metric = |name: &str, unit: &str, handlers: &[&str], kind: &str| {
         let dimensions: &[&str] = if handlers.is_empty() { &["service"] } else { &["service", "handler"] };
@@ -172,7 +172,7 @@ fn the_template_deploys_the_flows_as_they_are() {
             let (before, after) = text.split_once(&marker).unwrap_or_else(|| panic!("there is no {marker}"));
             let (line, after) = after.split_once('\n').unwrap();
             let (key, _) = line.split_once('\'').unwrap_or_else(|| panic!("there are no quotes after {marker}"));
-            // A single quote is the only character that YAML wants doubled between single quotes.
+            // Between single quotes, YAML requires only single quotes to be doubled.
             format!("{before}{marker}{key}'{}'\n{after}", flow.content().replace('\'', "''"))
         })
     });

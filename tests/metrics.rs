@@ -1,5 +1,5 @@
-//! Every failure after which the flow still gets an answer: each is provoked, and the printed line has the metric that the
-//! alarms use.
+//! Every failure after which the flow still gets an answer: each is provoked, and the printed line has the metric that
+//! the alarms use.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeSet;

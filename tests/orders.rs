@@ -1,4 +1,4 @@
-//! What was written about a call, whatever order its saves, records and redeliveries come in and however the API does.
+//! Words are saved in any order of saves, records and redeliveries, and with any fault of the API.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::cell::Cell;
@@ -19,19 +19,19 @@ use tokio::runtime::Runtime;
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 const QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
 const TABLE: (&str, &str) = ("STICKY_CALLS_TABLE", "table");
-/// Half of it is the API's.
+/// The API gets half of it.
 const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "1000");
 const LATER_THAN_THAT: Duration = Duration::from_millis(700);
 
-/// What somebody wrote about one of two calls of a customer.
+/// Words about one of a customer's two calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Words {
-    /// The agent before a warm transfer; then the same agent, the next day.
+    /// By the agent before a warm transfer. The corrected words are by the same agent, the next day.
     First,
     FirstCorrected,
-    /// The agent after it.
+    /// By the agent after the transfer.
     Second,
-    /// The agent of a newer call; then the same agent, the next day.
+    /// By the agent of the newer call. The corrected words are by the same agent, the next day.
     Newer,
     NewerCorrected,
 }
@@ -52,7 +52,7 @@ impl Words {
         }
     }
 
-    /// By these one text is told from every other.
+    /// The notes. They are different in each text.
     fn notes(self) -> &'static str {
         match self {
             Self::First => "asked billing",
@@ -68,32 +68,32 @@ impl Words {
     }
 }
 
-/// What happens.
+/// One event.
 #[derive(Clone, Debug)]
 enum Step {
-    /// The disconnect flow of the older call, before anybody has written anything.
+    /// The disconnect flow of the older call saves before anybody has written anything.
     Disconnect,
-    /// An agent's guide saves what the agent wrote.
+    /// An agent's guide saves the agent's words.
     WrapUp(Words),
     /// The contact records of agents' segments come, as one batch.
     Records(Vec<Words>),
-    /// A message that waits in the outbox is delivered, perhaps more often than once.
+    /// A message of the outbox is delivered, perhaps more than once.
     Redelivery { message: Index, times: usize },
 }
 
-/// How the API does meanwhile.
+/// The state of the API meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Api {
     Up,
     Down,
-    /// It takes what it is told, and its answer, or the one to the retry too, is lost.
+    /// It takes the request, but its answer is lost, perhaps also the answer to the retry.
     LosesAnAnswer,
     LosesTheAnswers,
-    /// It takes what it is told, and its answer comes after the flow's time.
+    /// It takes the request, but it answers after the flow's deadline.
     Late,
 }
 
-/// One after the other; with each, whether the contact has the customer's reference, or nobody could look that up.
+/// The events in their order. The `bool` says whether the contact has the customer's reference, or the lookup failed.
 type Order = Vec<(Step, Api, bool)>;
 
 fn orders() -> impl Strategy<Value = Order> {
@@ -130,19 +130,19 @@ fn orders() -> impl Strategy<Value = Order> {
     })
 }
 
-/// One customer with two calls, the outbox, and the function.
+/// The function, the outbox, and one customer with two calls.
 struct World<'a> {
     aws: &'a Aws,
     stack: Stack,
-    /// What tells this customer from those of other orders.
+    /// The customer's number. Every order has another customer.
     number: String,
     customer_ref: String,
-    /// What the contacts of each call have been marked with.
+    /// The mark on the contacts of each call.
     marks: BTreeMap<String, String>,
-    /// The bodies of messages that nobody has acknowledged.
+    /// The bodies of the messages that are still in the queue.
     waiting: Vec<String>,
     messages_seen: usize,
-    /// The texts in the order in which each came first.
+    /// The words, in the order of their first arrival.
     came: Vec<Words>,
     an_answer_was_lost: bool,
 }
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The id of the call that the words are of, and when it began.
+    /// The id and the start of the newer or the older call.
     fn call(&self, is_newer: bool) -> (String, &'static str) {
         match is_newer {
             true => (format!("newer {}", self.number), "2026-02-08T09:00:00.000Z"),
@@ -179,7 +179,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The attributes of a call's contacts as they are now.
+    /// The current attributes of a call's contacts.
     fn attributes(&self, call: &str, start: &str, has_reference: bool) -> Value {
         let (customer_ref, status) =
             if has_reference { (self.customer_ref.as_str(), "new") } else { ("", "unavailable") };
@@ -191,7 +191,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A flow's block, which always gets a good answer and stores the mark that it gets.
+    /// A flow's block saves. The answer must be a success, and the flow stores its mark.
     async fn save(&mut self, call: &str, event: &Value) {
         let answer = self.stack.invoke(event).await;
         let status = answer["save_status"].as_str().unwrap();
@@ -248,7 +248,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Hands a message to the function, which stays in the queue until it is acknowledged.
+    /// Delivers a message to the function. If it fails, the message stays in the queue.
     async fn redeliver(&mut self, body: String) {
         let answer = self.stack.invoke(&queue(std::slice::from_ref(&body))).await;
         if answer == json!({"batchItemFailures": []}) {
@@ -301,7 +301,7 @@ impl<'a> World<'a> {
         self.waiting.extend(sent.iter().map(|message| message["MessageBody"].as_str().unwrap().to_owned()));
     }
 
-    /// The API is up at last, and what waits is delivered: twice in one batch, as SQS may.
+    /// The API is up, and all messages are delivered: twice in one batch, as SQS may do.
     async fn drain(&mut self) {
         self.set_api(Api::Up, false);
         if self.waiting.is_empty() {
@@ -312,7 +312,7 @@ impl<'a> World<'a> {
         assert_eq!(answer, json!({"batchItemFailures": []}), "{:?}", self.waiting);
     }
 
-    /// How often the API has taken a text.
+    /// How often the API has taken these words.
     fn times_taken(&self, words: Words) -> usize {
         let holds = |end: &Value| {
             let texts = end["variables"].as_object().unwrap().values();
@@ -328,7 +328,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Plays orders, with a table or without, and says of how many every text had to be taken once.
+/// Plays orders, with or without a table. Returns in how many of them every text had to be taken exactly once.
 fn play(cases: u32, has_table: bool) -> u32 {
     let runtime = Runtime::new().unwrap();
     let aws = runtime.block_on(Aws::in_memory());
@@ -344,12 +344,12 @@ fn play(cases: u32, has_table: bool) -> u32 {
         assert!(taken.iter().all(|times| (1..=2).contains(times)), "{taken:?}");
         let (last_issue, came) = (world.last_issue(), world.came.clone());
         let log = world.stack.function.stop().await;
-        // A machine as slow as a table that is down makes the promise a smaller one.
+        // On a slow machine the table may not answer in time. Then less is promised.
         let is_slow = log.contains("table_read_failed") || log.contains("table_write_failed");
         if !has_table || is_slow {
             return;
         }
-        // Words that are delivered again in one batch with others of their call may count as the later ones.
+        // If both texts of a call come in one batch, the earlier one may count as the later one.
         let came_together = |words: &[Words]| words.contains(&Words::Newer) && words.contains(&Words::NewerCorrected);
         let is_clear = !order.iter().any(|(step, ..)| matches!(step, Step::Records(words) if came_together(words)));
         let newest = came.into_iter().rfind(|words| words.is_of_the_newer_call()).unwrap();
@@ -371,17 +371,17 @@ fn play(cases: u32, has_table: bool) -> u32 {
 }
 
 #[test]
-fn with_a_table_every_text_reaches_the_api_and_the_newest_calls_is_the_last_issue_in_whatever_order_they_come() {
+fn with_a_table_every_text_is_saved_and_the_newest_calls_is_the_last_issue_in_any_order() {
     assert!(play(24, true) > 0, "no order in which nothing was lost");
 }
 
 #[test]
-fn without_a_table_every_text_reaches_the_api_and_at_most_twice_in_whatever_order_they_come() {
+fn without_a_table_every_text_is_saved_once_or_twice_in_any_order() {
     play(24, false);
 }
 
 #[tokio::test]
-async fn the_newest_call_keeps_the_last_issue_although_a_record_of_words_that_wait_comes_again_beside_others_of_it() {
+async fn a_repeated_record_of_queued_words_does_not_make_them_the_last_issue() {
     let aws = Aws::in_memory().await;
     let mut world = World::new(&aws, true, 1).await;
     let records = |words: &[Words]| Step::Records(words.to_vec());
@@ -389,6 +389,6 @@ async fn the_newest_call_keeps_the_last_issue_although_a_record_of_words_that_wa
     world.take(&records(&[Words::NewerCorrected]), Api::Down, false).await;
     world.take(&records(&[Words::Newer, Words::NewerCorrected]), Api::Up, false).await;
     world.drain().await;
-    // Those came first, and that their record is sent again makes them no newer.
+    // The corrected words came first. Their repeated record does not make them newer.
     assert_eq!(world.last_issue(), Words::Newer.summary());
 }

@@ -1,6 +1,6 @@
-//! What the API does not take: kept in the outbox, delivered later, and never lost in between.
+//! The outbox: summaries that the API does not take are enqueued, delivered later, and never lost.
 //!
-//! Most of it needs SQS. By hand, with `pip install 'moto[server]'` and `moto_server -H 127.0.0.1 -p 5005`:
+//! Most tests need SQS. By hand, with `pip install 'moto[server]'` and `moto_server -H 127.0.0.1 -p 5005`:
 //! `STICKY_CONNECT_MOTO=127.0.0.1:5005 cargo test -- --ignored moto`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
@@ -29,14 +29,14 @@ fn end_of_call(number: usize) -> Value {
     with_parameter(event, "call_summary", format!("summary {number}"))
 }
 
-/// What the outbox holds of call `number`.
+/// The message about call `number` in the outbox.
 fn kept(number: usize) -> String {
     let request = json!({"call_id": format!("call {number}"), "customer_ref": JANE, "intent": "i", "intent_status": "open",
         "variables": {"call_date": "d"}});
     json!({"version": 1, "reason": "timeout", "queued_at": "t", "contact_id": null, "request": request}).to_string()
 }
 
-/// The call ids that the API has an end of, each as often as it has one.
+/// The call ids of the ends that the API has.
 fn ended(api: &StickyCalls) -> Vec<String> {
     let mut ids: Vec<_> = api.ended().iter().map(|end| end["call_id"].as_str().unwrap().to_owned()).collect();
     ids.sort();
@@ -44,7 +44,7 @@ fn ended(api: &StickyCalls) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn with_api_and_queue_both_down_the_flow_goes_on_and_an_operator_is_told() {
+async fn with_api_and_queue_both_down_the_flow_gets_failed_and_the_log_has_an_error() {
     for fault in [AwsFault::Reset, AwsFault::Hang, AwsFault::Status(503), AwsFault::Refused("QueueDoesNotExist")] {
         let aws = Aws::down(fault.clone()).await;
         let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, NO_QUEUE]).await;
@@ -62,19 +62,19 @@ async fn with_api_and_queue_both_down_the_flow_goes_on_and_an_operator_is_told()
 }
 
 #[tokio::test]
-async fn a_hanging_api_and_a_hanging_queue_together_stay_inside_the_budget() {
+async fn with_api_and_queue_both_hanging_the_answer_comes_within_the_budget() {
     let aws = Aws::down(AwsFault::Hang).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, NO_QUEUE, ("STICKY_CALLS_TIMEOUT_MS", "1200")]).await;
     stack.api.fail_always(Some(Fault::Hang));
     assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "outbox_unavailable");
     let line = lines(&stack.function.stop().await, "answered").remove(0);
     assert!((1_200..3_000).contains(&line["total_ms"].as_u64().unwrap()), "{line}");
-    // Half a second of it was the queue's.
+    // The queue had half a second of it.
     assert!((600..1_200).contains(&line["api_ms"].as_u64().unwrap()), "{line}");
 }
 
 #[tokio::test]
-async fn a_proxy_in_the_environment_gets_no_summary() {
+async fn a_proxy_in_the_environment_is_not_used_for_the_queue() {
     let proxy = StickyCalls::start().await;
     let url = proxy.url();
     let proxies =
@@ -87,14 +87,14 @@ async fn a_proxy_in_the_environment_gets_no_summary() {
 }
 
 #[tokio::test]
-async fn without_an_outbox_what_the_api_does_not_take_has_failed() {
+async fn without_an_outbox_a_save_that_the_api_does_not_take_fails() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
     stack.api.fail_always(Some(Fault::status(503)));
     assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "server_error");
 }
 
 #[tokio::test]
-async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_again() {
+async fn only_the_failed_messages_of_a_batch_are_retried() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
     let message = |number: usize, body: String| {
         json!({"messageId": format!("m{number}"), "receiptHandle": "r", "body": body, "eventSource": "aws:sqs",
@@ -126,7 +126,7 @@ async fn a_batch_is_delivered_message_by_message_and_only_what_failed_comes_agai
     let log = stack.function.stop().await;
     let unreadable = lines(&log, "summary").into_iter().filter(|line| line["reason"] == "invalid_event");
     let levels: Vec<_> = unreadable.map(|line| line["level"].clone()).collect();
-    assert_eq!(levels, ["ERROR", "ERROR", "ERROR", "WARN"], "told once, though it comes again: {log}");
+    assert_eq!(levels, ["ERROR", "ERROR", "ERROR", "WARN"], "an error once, and a warning at the retry: {log}");
     assert!(lines(&log, "batch").iter().all(|line| line["level"] == "WARN"), "{log}");
 }
 
@@ -141,7 +141,7 @@ async fn the_same_words_twice_in_a_batch_are_delivered_once() {
 }
 
 #[tokio::test]
-async fn a_block_that_runs_again_hears_that_its_words_wait_and_does_not_queue_them_twice() {
+async fn a_block_that_runs_again_gets_queued_and_its_words_are_not_enqueued_twice() {
     let aws = Aws::in_memory().await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, NO_QUEUE, ("STICKY_CALLS_TABLE", "table")]).await;
     stack.api.fail_always(Some(Fault::status(500)));
@@ -153,9 +153,9 @@ async fn a_block_that_runs_again_hears_that_its_words_wait_and_does_not_queue_th
 }
 
 #[tokio::test]
-async fn a_thousand_summaries_in_one_batch_are_all_delivered_with_eight_requests_at_once() {
+async fn a_thousand_summaries_in_one_batch_are_all_delivered_eight_at_a_time() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
-    // None is answered before there are eight, so with fewer at once they would wait until their time is up.
+    // The API answers only when eight requests wait, so with fewer at once they would time out.
     stack.api.fail_always(Some(Fault::together(8)));
     let mut bodies: Vec<_> = (0..1_000).map(kept).collect();
     bodies.insert(500, "poison".to_owned());
@@ -170,7 +170,7 @@ async fn a_thousand_summaries_in_one_batch_are_all_delivered_with_eight_requests
 }
 
 #[tokio::test]
-async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_are_retried_and_no_others() {
+async fn only_the_messages_for_which_lambda_leaves_no_time_are_retried() {
     let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
     for _ in 0..100 {
         stack.api.fail_next(Fault::Delay(Duration::ZERO));
@@ -182,7 +182,7 @@ async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_are_retri
     let retried: BTreeSet<_> = reported.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
     let delivered: BTreeSet<_> = ended(&stack.api).into_iter().collect();
     assert!(!delivered.is_empty());
-    // Those eight that hung are the last that were sent.
+    // The eight that hung are the last that were sent.
     assert_eq!((reported.len(), stack.api.most_at_once()), (1_000 - delivered.len(), 8));
     assert_eq!(stack.api.received().len(), delivered.len() + 8);
     let sent = batch["Records"].as_array().unwrap().iter().enumerate();
@@ -192,7 +192,7 @@ async fn of_a_thousand_summaries_those_for_which_lambda_leaves_no_time_are_retri
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_two_hundred_calls_while_the_api_is_down_are_all_saved_once_when_it_is_up_again() {
+async fn moto_two_hundred_calls_are_enqueued_while_the_api_is_down_and_each_is_saved_once_afterwards() {
     const CALLS: usize = 200;
     let aws = Aws::start().await;
     let (queue, dead) = aws.create_queue(15).await;
@@ -215,7 +215,7 @@ async fn moto_two_hundred_calls_while_the_api_is_down_are_all_saved_once_when_it
     assert_eq!(ended(&stack.api), [""; 0]);
     assert_eq!(aws.count(&queue).await, (CALLS as u32, 0));
 
-    // Lambda takes the messages at once. They fail, are put off, and come again when their time has passed.
+    // Lambda receives the messages at once. They fail, their retry is delayed, and after the delay they are retried.
     let (stay, received) = aws.poll(&queue, &mut stack.function).await;
     assert_eq!((stay.len(), received), (10, 10));
     assert_eq!(aws.count(&queue).await, (CALLS as u32 - 10, 10));
@@ -251,7 +251,7 @@ async fn moto_two_hundred_calls_while_the_api_is_down_are_all_saved_once_when_it
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_every_reason_for_which_the_api_takes_nothing_is_queued_with_that_reason() {
+async fn moto_a_summary_is_enqueued_with_the_reason_why_the_api_did_not_take_it() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let outbox = ("STICKY_CALLS_OUTBOX_QUEUE_URL", queue.as_str());
@@ -294,7 +294,7 @@ async fn moto_every_reason_for_which_the_api_takes_nothing_is_queued_with_that_r
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_the_retry_of_a_failed_message_is_delayed_the_longer_the_more_often_it_came() {
+async fn moto_the_retry_of_a_message_is_delayed_longer_after_each_failure() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
@@ -313,7 +313,7 @@ async fn moto_the_retry_of_a_failed_message_is_delayed_the_longer_the_more_often
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_poison_message_gets_to_the_dead_letters_and_blocks_none_of_the_other_nine() {
+async fn moto_an_unreadable_message_becomes_a_dead_letter_and_the_other_nine_are_delivered() {
     let aws = Aws::start().await;
     let (queue, dead) = aws.create_queue(3).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
@@ -328,7 +328,7 @@ async fn moto_a_poison_message_gets_to_the_dead_letters_and_blocks_none_of_the_o
     let (stay, received) = aws.poll(&queue, &mut stack.function).await;
     assert_eq!((stay.len(), received), (1, 10));
     assert_eq!(ended(&stack.api).len(), 9);
-    // It is handed back at once, so nothing has to pass for it to be received again.
+    // Its retry is not delayed, so it can be received again at once.
     for _ in 0..2 {
         assert_eq!(aws.poll(&queue, &mut stack.function).await.1, 1);
     }
@@ -339,11 +339,11 @@ async fn moto_a_poison_message_gets_to_the_dead_letters_and_blocks_none_of_the_o
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_summary_that_was_taken_in_secret_or_queued_twice_is_saved_twice_at_most() {
+async fn moto_a_summary_whose_answers_were_lost_or_that_was_enqueued_twice_is_saved_twice_at_most() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
-    // The API takes it, and neither try hears of it.
+    // The API takes it, but neither attempt gets the answer.
     stack.api.fail_next(Fault::TakenThenReset);
     stack.api.fail_next(Fault::Reset);
     assert_eq!(stack.invoke(&end_of_call(1)).await["save_status"], "queued");
@@ -366,7 +366,7 @@ async fn moto_a_summary_that_was_taken_in_secret_or_queued_twice_is_saved_twice_
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_summary_with_any_character_at_all_is_queued_and_arrives_as_it_was() {
+async fn moto_a_summary_with_unusual_characters_is_delivered_unchanged() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
@@ -374,7 +374,7 @@ async fn moto_a_summary_with_any_character_at_all_is_queued_and_arrives_as_it_wa
     stack.api.fail_always(Some(Fault::status(500)));
     let answer = stack.invoke(&with_parameter(end_of_call(1), "call_summary", text)).await;
     assert_eq!(answer["save_status"], "queued");
-    // SQS itself would refuse these two; moto does not.
+    // SQS would refuse these two characters; moto does not.
     let (_, sent) = aws.received(Service::Sqs).remove(0);
     assert!(!sent["MessageBody"].as_str().unwrap().contains(['\u{fffe}', '\u{ffff}']));
     stack.api.fail_always(None);
@@ -396,7 +396,7 @@ async fn moto_a_queue_that_is_slow_or_breaks_a_connection_still_gets_the_summary
 
 #[tokio::test]
 #[ignore = "needs moto's server for SQS, whose address is in STICKY_CONNECT_MOTO"]
-async fn moto_a_queue_that_takes_a_summary_and_does_not_say_so_has_it_all_the_same() {
+async fn moto_a_summary_is_not_lost_if_the_queue_takes_it_without_an_answer() {
     let aws = Aws::start().await;
     let (queue, _) = aws.create_queue(15).await;
     let mut stack = Stack::start_in(BOOTSTRAP, &aws, &[SAVE, ("STICKY_CALLS_OUTBOX_QUEUE_URL", &queue)]).await;
@@ -404,7 +404,7 @@ async fn moto_a_queue_that_takes_a_summary_and_does_not_say_so_has_it_all_the_sa
     aws.fail(Service::Sqs, Some(AwsFault::TakenThenHang));
     assert_eq!(stack.invoke(&end_of_call(1)).await["error"], "outbox_unavailable");
     aws.fail(Service::Sqs, None);
-    // Told that it failed, the flow saves again.
+    // The flow got `failed`, so it saves again.
     assert_eq!(stack.invoke(&end_of_call(1)).await["save_status"], "queued");
     stack.api.fail_always(None);
     assert_eq!(aws.poll(&queue, &mut stack.function).await, (Vec::new(), 2));

@@ -1,4 +1,4 @@
-//! Nothing personal and no key in any log line, at the loudest level, whatever happens.
+//! No log line has personal data or the key, even at TRACE and with every fault.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use stand_ins::sticky_calls::{Fault, KEY};
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
-/// What the sample events and the API's memory hold of Jane and others, and what no log line may.
+/// Personal data in the sample events and in the stand-in of the API. No log line may have it.
 const PERSONAL: [&str; 22] = [
     "2025550101",
     "2025550142",
@@ -38,7 +38,7 @@ const PERSONAL: [&str; 22] = [
 ];
 
 #[tokio::test]
-async fn at_trace_every_sample_and_every_fault_leave_nothing_personal() {
+async fn at_trace_no_sample_event_and_no_fault_puts_personal_data_into_the_log() {
     let faults = [
         None,
         Some(Fault::status(400)),
@@ -62,7 +62,7 @@ async fn at_trace_every_sample_and_every_fault_leave_nothing_personal() {
     }
 }
 
-/// Everything printed while each sample event is played as it is, as a start and as a save.
+/// Everything that is printed while each sample event is played unchanged, as a start and as a save.
 async fn log_of(format: &str, fault: Option<&Fault>) -> String {
     let variables = [
         ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
@@ -78,7 +78,7 @@ async fn log_of(format: &str, fault: Option<&Fault>) -> String {
     for file in files {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
         if event(&name).get("Records").is_some() {
-            // A batch has the time that Lambda gives it, which a hanging API would use up.
+            // A batch takes all of Lambda's time if the API hangs, so Lambda gives it little.
             let outcome = stack.function.outcome(text(&name), Duration::from_millis(1_500)).await;
             assert!(matches!(outcome, Outcome::Answer(_)), "{name}: {outcome:?}");
             continue;
@@ -89,7 +89,7 @@ async fn log_of(format: &str, fault: Option<&Fault>) -> String {
             stack.invoke(&with_parameter(event(&name), "action", "save")).await;
         }
     }
-    // Personal data in the wrong place.
+    // A phone number in the wrong place.
     stack.invoke(&with_contact(event("new_caller"), "/ContactId", "+12025550101")).await;
     stack.invoke(&with_contact(event("new_caller"), "/InitiationMethod", "Jane Doe")).await;
     stack.invoke(&with_parameter(event("new_caller"), "action", "Jane Doe")).await;

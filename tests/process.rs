@@ -1,4 +1,4 @@
-//! The process as Lambda runs it: payloads that are no events, deadlines, log lines, and a start outside of Lambda.
+//! The process as Lambda runs it: unknown payloads, deadlines, log lines, and a start outside of Lambda.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::process::Command;
@@ -13,11 +13,11 @@ use stand_ins::sticky_calls::Fault;
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
 fn lines(log: &str) -> Vec<Value> {
-    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
 }
 
 #[tokio::test]
-async fn any_payload_at_all_gets_the_fallback_of_the_handler() {
+async fn an_unknown_payload_gets_the_handlers_fallback() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let payloads: [&[u8]; 14] = [
         b"",
@@ -49,7 +49,7 @@ async fn any_payload_at_all_gets_the_fallback_of_the_handler() {
 }
 
 #[tokio::test]
-async fn an_event_with_something_bottomless_in_it_is_answered_like_any_other() {
+async fn an_event_with_very_deep_nesting_is_answered_like_any_other() {
     let deep = format!("{}{}", "{\"a\":".repeat(50_000), "1".to_owned() + &"}".repeat(50_000));
     let event = text("returning_caller").replace("\"References\": {}", &format!("\"References\": {deep}"));
     assert!(event.contains("{\"a\":{\"a\":"));
@@ -59,7 +59,7 @@ async fn an_event_with_something_bottomless_in_it_is_answered_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_function_that_lambda_would_end_sooner_than_the_budget_answers_before_that() {
+async fn if_lambda_leaves_less_than_the_budget_the_answer_comes_before_lambdas_deadline() {
     for handler in ["identify", "save"] {
         let variables = [("STICKY_CALLS_ACTION", handler), ("STICKY_CALLS_TIMEOUT_MS", "7000")];
         let mut stack = Stack::start(BOOTSTRAP, &variables).await;
@@ -71,7 +71,7 @@ async fn a_function_that_lambda_would_end_sooner_than_the_budget_answers_before_
 }
 
 #[tokio::test]
-async fn a_deadline_that_has_almost_passed_gets_the_fallback_and_sends_nothing() {
+async fn if_the_deadline_has_almost_passed_the_flow_gets_the_fallback_and_nothing_is_sent() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(150);
     let outcome = stack.function.outcome_until(event("returning_caller").to_string(), soon.as_millis()).await;
@@ -81,7 +81,7 @@ async fn a_deadline_that_has_almost_passed_gets_the_fallback_and_sends_nothing()
 }
 
 #[tokio::test]
-async fn a_deadline_in_the_past_means_that_it_is_unknown() {
+async fn a_deadline_in_the_past_counts_as_unknown() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     for deadline_ms in [0, 600_000] {
         let call = with_contact(event("returning_caller"), "/InitialContactId", format!("call {deadline_ms}"));
@@ -92,7 +92,7 @@ async fn a_deadline_in_the_past_means_that_it_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_call_that_hung_does_not_spoil_the_next() {
+async fn a_lookup_that_hung_does_not_affect_the_next_one() {
     let mut stack = Stack::start(BOOTSTRAP, &[("STICKY_CALLS_TIMEOUT_MS", "200")]).await;
     stack.api.fail_next(Fault::Hang);
     assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_reason"], "timeout");
@@ -100,7 +100,7 @@ async fn a_call_that_hung_does_not_spoil_the_next() {
 }
 
 #[tokio::test]
-async fn an_invocation_leaves_one_line_that_says_what_happened() {
+async fn each_invocation_logs_one_line_about_its_result() {
     let mut stack = Stack::start(BOOTSTRAP, &[]).await;
     stack.invoke(&event("returning_caller")).await;
     stack.api.fail_next(Fault::status(401));
@@ -142,7 +142,7 @@ async fn an_invocation_leaves_one_line_that_says_what_happened() {
 }
 
 #[tokio::test]
-async fn an_unusable_setting_is_logged_by_name_and_without_its_value() {
+async fn an_unusable_setting_is_logged_with_its_name_but_not_its_value() {
     let variables = [("STICKY_CALLS_TIMEOUT_MS", "sk_prod_pasted_into_the_wrong_field")];
     let mut stack = Stack::start(BOOTSTRAP, &variables).await;
     assert_eq!(stack.invoke(&event("returning_caller")).await["lookup_status"], "matched");
@@ -163,7 +163,7 @@ async fn an_unknown_action_is_logged_without_its_value() {
 }
 
 #[tokio::test]
-async fn lambdas_log_level_and_format_are_honoured() {
+async fn lambdas_log_level_and_format_are_used() {
     async fn log_of(variables: &[(&str, &str)]) -> String {
         let mut stack = Stack::start(BOOTSTRAP, variables).await;
         stack.api.fail_next(Fault::status(500));
@@ -187,7 +187,7 @@ async fn lambdas_log_level_and_format_are_honoured() {
 }
 
 #[test]
-fn started_outside_of_lambda_it_says_what_to_do_instead() {
+fn a_start_outside_of_lambda_prints_what_to_do_instead() {
     let output = Command::new(BOOTSTRAP).env_clear().output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();

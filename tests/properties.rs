@@ -1,4 +1,4 @@
-//! Whatever comes in, on either side, what goes out is a flat string map with the handler's keys.
+//! For any event and any answer of the API, the flow gets a flat string map with the handler's keys.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
 const SAVE_KEYS: [&str; 5] = ["call_id", "error", "save_status", "saved_words", "success"];
 
-/// A function of its own with its keys, invoked for every case on a runtime of its own.
+/// A function that is invoked for every case, with its own runtime, and the keys of its answers.
 struct Subject {
     runtime: Runtime,
     stack: Stack,
@@ -37,7 +37,7 @@ impl Subject {
         assert!(answer.len() < 32_000);
         let secret = KEY.strip_prefix("sk_test_").unwrap();
         assert!(!String::from_utf8_lossy(&answer).contains(secret), "the key is in the answer");
-        // Fails where a value is no string.
+        // Fails if a value is not a string.
         serde_json::from_slice(&answer).unwrap()
     }
 }
@@ -73,7 +73,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A flow event with anything in any of the places that are read.
+/// A flow event with any values in all places that the function reads.
 fn any_flow_event() -> impl Strategy<Value = Value> {
     let contact = [
         "Attributes",
@@ -140,7 +140,7 @@ fn any_bytes_as_an_event_get_the_keys_of_the_handler() {
 }
 
 #[test]
-fn a_flow_event_with_anything_anywhere_gets_the_keys_of_the_handler() {
+fn a_flow_event_with_any_values_gets_the_keys_of_the_handler() {
     for_both_handlers(256, any_flow_event(), |subject, event| {
         let answer = subject.invoke(event.to_string().as_bytes());
         has_the_keys_of_its_handler(subject, &answer);
@@ -148,7 +148,7 @@ fn a_flow_event_with_anything_anywhere_gets_the_keys_of_the_handler() {
 }
 
 #[test]
-fn any_json_as_the_apis_answer_gives_the_flow_the_keys_of_the_handler() {
+fn any_json_from_the_api_gives_the_flow_the_keys_of_the_handler() {
     let fields = ["customer_ref", "call_start", "identity", "open_intents", "variables"];
     let answers = prop_oneof![
         any_json(),

@@ -1,5 +1,5 @@
-//! Start-call's tables, row by row, on the running process: what is sent to the API, when it is not called, and what a
-//! flow gets.
+//! Start-call's tables, row by row, on the running process: what the API gets, when it is not asked, and what the flow
+//! gets.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn stack() -> Stack {
     Stack::start(BOOTSTRAP, &[]).await
 }
 
-/// The answer to a new caller where the API says `body`.
+/// The answer to a new caller if the API answers with `body`.
 async fn answer_to(body: &Value, variables: &[(&str, &str)]) -> Value {
     let mut stack = Stack::start(BOOTSTRAP, variables).await;
     stack.api.fail_next(Fault::body(body.to_string()));
@@ -24,10 +24,10 @@ fn names(answer: &Value) -> Vec<&String> {
     answer.as_object().unwrap().keys().collect()
 }
 
-// --- what is sent ---
+// --- what the API gets ---
 
 #[tokio::test]
-async fn a_caller_is_asked_about_by_number_ids_and_line() {
+async fn a_caller_is_looked_up_by_number_ids_and_kind_of_line() {
     let mut stack = stack().await;
     let event = with_parameter(event("returning_caller"), "email", "jane.doe@example.com");
     stack.invoke(&with_attribute(event, "customer_ref", "cust_7")).await;
@@ -50,7 +50,7 @@ async fn a_caller_is_asked_about_by_number_ids_and_line() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_not_sent() {
+async fn unknown_values_are_not_sent() {
     let mut stack = stack().await;
     let event = with_contact(event("new_caller"), "/SystemEndpoint", Value::Null);
     let event = with_parameter(event, "customer_id", "  ");
@@ -63,7 +63,7 @@ async fn what_is_not_known_is_not_sent() {
 }
 
 #[tokio::test]
-async fn each_kind_of_line_is_passed_on() {
+async fn every_kind_of_line_is_sent() {
     for line_type in ["mobile", "landline", "voip", "unknown"] {
         let mut stack = stack().await;
         stack.invoke(&with_attribute(event("new_caller"), "line_type", line_type)).await;
@@ -72,14 +72,14 @@ async fn each_kind_of_line_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_number_as_customer_id_is_sent_as_its_text() {
+async fn a_numeric_customer_id_is_sent_as_text() {
     let mut stack = stack().await;
     stack.invoke(&event("typed_parameters")).await;
     assert_eq!(stack.only_request()["identity_hints"]["external_ids"], json!({"customer_id": "1001"}));
 }
 
 #[tokio::test]
-async fn the_address_of_an_email_contact_identifies_unless_another_is_given() {
+async fn the_address_of_an_email_contact_is_sent_unless_the_flow_gives_another_one() {
     let mut stack = stack().await;
     let answer = stack.invoke(&event("email")).await;
     assert_eq!(stack.only_request()["identity_hints"], json!({"external_ids": {"email": "jane.doe@example.com"}}));
@@ -108,7 +108,7 @@ async fn a_reference_over_256_characters_counts_as_absent() {
     assert_eq!(stack.api.received()[1].body["identity_hints"]["customer_ref"], "é".repeat(256));
 }
 
-// --- when the API is not called ---
+// --- when the API is not asked ---
 
 async fn skipped(event: &Value, variables: &[(&str, &str)]) -> Value {
     let mut stack = Stack::start(BOOTSTRAP, variables).await;
@@ -127,7 +127,7 @@ async fn an_anonymous_caller_gets_the_fallback_without_an_api_call() {
 }
 
 #[tokio::test]
-async fn a_colleague_is_no_customer() {
+async fn an_internal_number_is_not_looked_up() {
     let ours = [("STICKY_CALLS_INTERNAL_NUMBERS", "+12025550101,+4930*")];
     assert_eq!(skipped(&event("returning_caller"), &ours).await, "internal_number");
     let berlin = with_contact(event("new_caller"), "/CustomerEndpoint/Address", "+4930901820");
@@ -137,7 +137,7 @@ async fn a_colleague_is_no_customer() {
 }
 
 #[tokio::test]
-async fn a_contact_that_is_no_new_call_is_not_looked_up() {
+async fn a_transfer_callback_or_outbound_contact_is_not_looked_up() {
     for method in
         ["TRANSFER", "QUEUE_TRANSFER", "CALLBACK", "MONITOR", "OUTBOUND", "EXTERNAL_OUTBOUND", "AGENT_REPLY", "API"]
     {
@@ -147,7 +147,7 @@ async fn a_contact_that_is_no_new_call_is_not_looked_up() {
 }
 
 #[tokio::test]
-async fn chats_tasks_and_what_connect_may_yet_invent_are_looked_up() {
+async fn chats_tasks_and_contacts_with_an_unknown_method_are_looked_up() {
     let mut stack = stack().await;
     for name in ["web_chat", "sms", "task", "webrtc"] {
         assert_ne!(stack.invoke(&event(name)).await["lookup_status"], "skipped", "{name}");
@@ -157,7 +157,7 @@ async fn chats_tasks_and_what_connect_may_yet_invent_are_looked_up() {
 }
 
 #[tokio::test]
-async fn who_opted_out_is_not_looked_up() {
+async fn a_customer_who_opted_out_is_not_looked_up() {
     assert_eq!(skipped(&event("opted_out"), &[]).await, "opted_out");
     let by_parameter = with_parameter(event("returning_caller"), "sticky_calls_opt_out", true);
     assert_eq!(skipped(&by_parameter, &[]).await, "opted_out");
@@ -183,7 +183,7 @@ async fn a_contact_without_a_usable_call_id_is_an_invalid_event() {
 // --- what the flow gets ---
 
 #[tokio::test]
-async fn a_returning_caller_is_known_with_everything_that_was_left() {
+async fn a_returning_caller_gets_everything_that_earlier_calls_left() {
     let expected = json!({
         "customer_ref": "00000000-0000-4000-8000-000000000001",
         "confidence": "0.9",
@@ -264,7 +264,7 @@ async fn the_status_follows_the_threshold_first_and_the_recommendation_second() 
 }
 
 #[tokio::test]
-async fn a_201_is_an_answer_and_each_level_is_passed_on_as_it_is() {
+async fn a_201_counts_as_an_answer_and_every_identity_level_is_passed_on() {
     for level in ["very_high", "high", "medium", "low"] {
         let mut stack = stack().await;
         let body = json!({"identity": {"level": level}}).to_string().into_bytes();
@@ -275,7 +275,7 @@ async fn a_201_is_an_answer_and_each_level_is_passed_on_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_start_of_a_call_is_the_apis_in_rfc_3339_or_now() {
+async fn call_start_is_the_apis_in_rfc_3339_or_now() {
     let start =
         |text: &'static str| async move { answer_to(&json!({"call_start": text}), &[]).await["call_start"].clone() };
     assert_eq!(start("2026-02-07T11:30:00+01:00").await, "2026-02-07T10:30:00.000Z");
@@ -305,7 +305,7 @@ async fn a_confidence_always_has_a_decimal_point_and_stays_between_0_and_1() {
 }
 
 #[tokio::test]
-async fn a_last_issue_is_one_line_of_250_characters_and_the_filler_says_nothing() {
+async fn a_last_issue_is_one_line_of_at_most_250_characters_and_the_filler_is_left_out() {
     let last_issue = |text: &str, source: &str| json!({"variables": {"last_issue": {"value": text}, "last_issue_source": {"value": source}}});
     let answer = answer_to(&last_issue("one\r\ntwo\tthree", "agent_notes"), &[]).await;
     assert_eq!(answer["last_issue"], "one  two three");
@@ -336,7 +336,7 @@ async fn an_open_intent_without_a_name_is_not_counted() {
 }
 
 #[tokio::test]
-async fn only_the_configured_variables_are_handed_over_as_objects_or_bare_strings() {
+async fn only_the_configured_variables_are_passed_on_whether_objects_or_plain_strings() {
     let body = json!({"variables": {"name": "Jane", "plan": {"value": "gold\n"}, "secret": {"value": "x"}, "n": {"value": 1}}});
     let answer = answer_to(&body, &[("STICKY_CALLS_VARIABLES", "plan, name ,n,missing")]).await;
     assert_eq!(answer["var_plan"], "gold ");
@@ -361,7 +361,7 @@ async fn variables_that_would_make_the_answer_too_large_are_blanked_from_the_las
 }
 
 #[tokio::test]
-async fn a_reference_that_the_flow_already_has_never_comes_back_empty() {
+async fn a_reference_that_the_flow_already_has_is_never_replaced_by_an_empty_one() {
     let own = || with_attribute(event("new_caller"), "customer_ref", "cust_own");
     for body in [
         json!({}),
@@ -381,7 +381,7 @@ async fn a_reference_that_the_flow_already_has_never_comes_back_empty() {
 }
 
 #[tokio::test]
-async fn every_path_hands_over_the_same_attributes() {
+async fn every_answer_has_the_same_attributes() {
     let mut stack = stack().await;
     let matched = stack.invoke(&event("returning_caller")).await;
     for name in ["new_caller", "anonymous_caller", "outbound", "malformed"] {
@@ -394,7 +394,7 @@ async fn every_path_hands_over_the_same_attributes() {
 }
 
 #[tokio::test]
-async fn a_fallback_says_what_is_known_of_nobody() {
+async fn the_fallback_has_the_values_of_an_unknown_caller() {
     let mut stack = stack().await;
     stack.api.fail_next(Fault::status(401));
     let mut answer = stack.invoke(&event("new_caller")).await;

@@ -1,4 +1,4 @@
-//! Nobody is ever given another customer's memory, however odd what is known of the two.
+//! Nobody ever gets another customer's data, however unusual the identities of the two.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +12,13 @@ use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
-/// So low that whoever the API finds at all is greeted as known.
+/// So low that every caller whom the API finds is a returning caller.
 const THRESHOLD: (&str, &str) = ("STICKY_CALLS_RETURNING_THRESHOLD", "0.1");
 const INTERNAL: (&str, &str) = ("STICKY_CALLS_INTERNAL_NUMBERS", "+12025550160,1001");
 const ALL_RECORDS: (&str, &str) = ("STICKY_CALLS_RECORDS", "all");
 const QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
 
-/// Texts, in upper or lower case, and other values that stand for nothing.
+/// Placeholders: texts in upper or lower case, and other values.
 fn placeholders() -> Vec<Value> {
     let texts = [
         "true",
@@ -50,20 +50,20 @@ fn placeholders() -> Vec<Value> {
 
 /// One of two strangers.
 struct Person {
-    /// It stands in their contact's id and in everything that is said about them, and nowhere else.
+    /// It is in their contact's id and in all texts about them, and nowhere else.
     name: String,
-    /// A block of a flow in their call.
+    /// The event of a flow's block in their call.
     event: Value,
 }
 
-/// Makes two strangers of a kind at a time.
+/// Creates the strangers, two of each kind.
 #[derive(Default)]
 struct Strangers {
     people: Vec<Person>,
 }
 
 impl Strangers {
-    /// Two who differ in nothing but the ids of their contacts, and in a number that is `kind`'s to take.
+    /// Adds two who differ only in their contacts' ids, and in a number that `kind` may use.
     fn add(&mut self, kind: impl Fn(&str, &str) -> Value) {
         for _ in 0..2 {
             let number = self.people.len();
@@ -122,28 +122,28 @@ impl Strangers {
         all.add(|id, _| {
             with_contact(with_contact(chat(id), "CustomerId", "CRM-1"), "SegmentAttributes", unsure.clone())
         });
-        // Who came next to a call: their contact has that call's id, and nothing else of it.
+        // Another person's contact with the id of an earlier call, and nothing else of it.
         let earlier = all.people[0].name.clone();
         all.add(|id, number| with_attribute(call(id, number), "call_id", earlier.as_str()));
         all
     }
 }
 
-/// Who is named in a text.
+/// The persons that a text names.
 fn named_in(text: &str) -> BTreeSet<String> {
     let numbers = text.split("person-").skip(1).filter_map(|rest| rest.split_once('.'));
     numbers.map(|(number, _)| format!("person-{number}.")).collect()
 }
 
-/// What a function has been seen to know of whom.
+/// Watches what a function knows about each person.
 struct Watch {
     stack: Stack,
-    /// Whose each `customer_ref` is.
+    /// The owner of each `customer_ref`.
     references: BTreeMap<String, String>,
 }
 
 impl Watch {
-    /// Asserts that something about `name` names nobody else, nor anybody else's reference.
+    /// Asserts that data about `name` names nobody else and has nobody else's reference.
     fn look_at(&mut self, about: &Value, name: &str, what: &Value) {
         let text = about.to_string();
         assert!(named_in(&text).iter().all(|named| named == name), "{name} {about}: {what}");
@@ -154,12 +154,12 @@ impl Watch {
         }
     }
 
-    /// A call: it is identified, a flow saves words, and so does its record. Gives back how it was looked up.
+    /// Plays a call: it is looked up, a flow saves words, and its record is saved. Returns the `lookup_status`.
     async fn call_from(&mut self, person: &Person) -> String {
         let Person { name, event } = person;
         let answer = self.stack.invoke(event).await;
         self.look_at(&answer, name, event);
-        // Somebody with the same hints a moment later, which is the same person or nobody.
+        // A call with the same hints a moment later. It is from the same person, or identifies nobody.
         let at_once = with_contact(event.clone(), "InitialContactId", format!("{name}at once"));
         let answer_at_once = self.stack.invoke(&at_once).await;
         self.look_at(&answer_at_once, name, event);
@@ -194,7 +194,7 @@ async fn nothing_crosses(stack: Stack) {
         for person in pair {
             *statuses.entry(watch.call_from(person).await).or_default() += 1;
         }
-        // The first of them again: is what the second left theirs now?
+        // The first person calls again, and must not get what the second one left.
         let id = format!("{}again", pair[0].name);
         let again = ["ContactId", "InitialContactId"].iter();
         let again = again.fold(pair[0].event.clone(), |event, field| with_contact(event, field, id.as_str()));
@@ -212,26 +212,26 @@ async fn nothing_crosses(stack: Stack) {
             customer.variables.into_values().chain(customer.open_intents.into_iter().map(|(name, _)| name)).collect();
         assert!(named_in(&texts).len() <= 1, "{texts}");
     }
-    // Those with a number of their own are looked up, each as somebody new; the others have no identity.
+    // Those with their own number are looked up, each as a new caller. The others have no identity.
     let new = strangers.iter().filter(|person| has_number(person)).count();
     assert_eq!(statuses, BTreeMap::from([("new".to_owned(), new), ("skipped".to_owned(), strangers.len() - new)]));
     assert!(ends.len() >= 2 * new, "{}", ends.len());
 }
 
 #[tokio::test]
-async fn of_two_strangers_with_the_same_odd_identity_neither_is_given_the_others_memory() {
+async fn two_strangers_with_the_same_unusual_identity_never_get_each_others_data() {
     nothing_crosses(Stack::start(BOOTSTRAP, &[THRESHOLD, INTERNAL, ALL_RECORDS]).await).await;
 }
 
 #[tokio::test]
-async fn nor_does_the_table_give_one_of_them_what_it_keeps_of_the_other() {
+async fn with_a_table_two_strangers_with_the_same_unusual_identity_never_get_each_others_data() {
     let aws = Aws::in_memory().await;
     let variables = [THRESHOLD, INTERNAL, ALL_RECORDS, ("STICKY_CALLS_TABLE", "table")];
     nothing_crosses(Stack::start_in(BOOTSTRAP, &aws, &variables).await).await;
 }
 
 #[tokio::test]
-async fn whoever_writes_an_email_address_in_another_case_is_the_same_person() {
+async fn an_email_address_in_upper_or_lower_case_is_the_same_customer() {
     let mut stack = Stack::start(BOOTSTRAP, &[THRESHOLD]).await;
     let mail = |id: &str, address: &str| {
         let event =
@@ -248,7 +248,7 @@ async fn whoever_writes_an_email_address_in_another_case_is_the_same_person() {
 }
 
 #[tokio::test]
-async fn an_agents_guide_is_told_nothing_of_the_call_that_it_belongs_to() {
+async fn an_agents_guide_is_not_looked_up_and_saves_its_own_call() {
     let mut stack = Stack::start(BOOTSTRAP, &[THRESHOLD]).await;
     let words = [("action", "save"), ("call_summary", "Lost her card")];
     stack.invoke(&with_parameters(call("anns", "+13035550001"), &words)).await;
@@ -262,7 +262,7 @@ async fn an_agents_guide_is_told_nothing_of_the_call_that_it_belongs_to() {
 }
 
 #[tokio::test]
-async fn an_api_that_gives_another_calls_answer_is_not_believed_and_its_connection_is_used_no_more() {
+async fn another_calls_answer_is_refused_and_its_connection_is_not_used_again() {
     let aws = Aws::with_a_queue_alone().await;
     for variables in [&[THRESHOLD][..], &[THRESHOLD, QUEUE]] {
         let mut stack = Stack::start_in(BOOTSTRAP, &aws, variables).await;
@@ -303,7 +303,7 @@ async fn an_api_that_gives_another_calls_answer_is_not_believed_and_its_connecti
 }
 
 #[tokio::test]
-async fn an_answer_to_an_end_that_does_not_say_that_it_was_taken_is_no_save() {
+async fn a_save_counts_as_taken_only_if_the_apis_answer_says_so() {
     let aws = Aws::with_a_queue_alone().await;
     let words = [("action", "save"), ("call_summary", "Moved house")];
     let save = with_parameters(call("bobs", "+13035550002"), &words);
