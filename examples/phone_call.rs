@@ -1,10 +1,10 @@
-//! A day in a contact centre that remembers its callers: what they hear, where their calls go, what the agents see, and
-//! what is kept for the next call.
+//! A day in a contact centre that remembers its callers: what they hear, which queue they get to, what the agents see,
+//! and what is saved for the next call.
 //!
 //! `cargo run --example phone_call` plays whole calls through the contact flows in `flows/`, with the real `bootstrap`
-//! process behind them and a stand-in for the Sticky Calls API behind that. `cargo run --example phone_call --
-//! events/save.json` invokes the function with an event of yours instead, or several, against an API that knows the
-//! customer of the sample events. No key, no network, no Docker.
+//! process and a stand-in for the Sticky Calls API. `cargo run --example phone_call -- events/save.json` invokes the
+//! function with one or more events of your own instead; the API knows the customer of the sample events. It needs no
+//! key, no network and no Docker.
 #![allow(clippy::indexing_slicing, reason = "a missing key of a JSON value reads as null")]
 
 use std::error::Error;
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// The calls of the day.
 async fn play_calls(bootstrap: &Path) -> io::Result<()> {
-    let mut day = Day { centre: ContactCentre::open_with_outbox(bootstrap, &[]).await, told: 0 };
+    let mut day = Day { centre: ContactCentre::open_with_outbox(bootstrap, &[]).await, shown: 0 };
     day.centre.api.remember(jane());
     let from_mark = || Caller::from("+12025550142").known_as("C-2042");
     let from_jane = || Caller::from("+12025550101").known_as("C-1001");
@@ -46,17 +46,17 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     let summary = "Invoice 4711 charges the setup fee twice";
     day.agent_writes(&mut call, WrapUp { summary, notes: "Asked accounting", status: "open" }).await?;
 
-    title("The same caller rings again")?;
+    title("The same caller calls again")?;
     let mut call = day.call(from_mark().pressing("1")).await?;
     day.agent_takes(&mut call).await?;
     narrate("the caller hangs up first, so that no disconnect flow runs")?;
     let notes = "Credit note sent by e-mail";
     day.agent_writes(&mut call, WrapUp { summary: "Credit note was missing", notes, status: "resolved" }).await?;
 
-    title("Somebody rings from that number, and nobody knows whether it is the same person")?;
+    title("Somebody calls from the same number: it may be another person")?;
     day.call(Caller::from("+12025550142").pressing("2")).await?;
 
-    title("A VIP, whose agent transfers the call: what both agents write is kept")?;
+    title("A VIP, whose agent transfers the call: both agents' words are saved")?;
     let mut call = day.call(from_jane().pressing("1")).await?;
     day.agent_takes(&mut call).await?;
     let said = call.moments.len();
@@ -72,7 +72,7 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     let mut call = day.call(Caller::anonymous().pressing("3")).await?;
     day.agent_takes(&mut call).await?;
 
-    title("A customer in the web chat, whom the page knows by an id alone")?;
+    title("A customer in the web chat: the page knows only an id")?;
     let mut call = day.call(Caller::in_chat("C-2042")).await?;
     day.agent_takes(&mut call).await?;
 
@@ -81,7 +81,7 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     day.call(Caller::from("+12025550177").pressing("11")).await?;
     day.centre.full_queues.clear();
 
-    title("Somebody gives up in the queue: the contact record saves the call")?;
+    title("Somebody hangs up in the queue: the contact record saves the call")?;
     let mut call = day.call(Caller::from("+12025550188").pressing("2")).await?;
     let said = call.moments.len();
     day.centre.wait(&mut call, Duration::from_secs(130), "-").await;
@@ -100,10 +100,10 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The contact centre, and how much of what the API was told has been shown.
+/// The contact centre, and how many of the saved ends have been shown.
 struct Day {
     centre: ContactCentre,
-    told: usize,
+    shown: usize,
 }
 
 impl Day {
@@ -135,17 +135,17 @@ impl Day {
 
     async fn record(&mut self, call: &Call) -> io::Result<()> {
         self.centre.stream_records(call).await;
-        for end in &self.centre.api.ended()[self.told..] {
+        for end in &self.centre.api.ended()[self.shown..] {
             let text = |name: &str| end.pointer(name).and_then(Value::as_str).unwrap_or("nothing new");
             let (intent, status) = (text("/intent"), text("/intent_status"));
-            line("is kept", &format!("{intent}, {status}: {}", text("/variables/last_issue")))?;
+            line("is saved", &format!("{intent}, {status}: {}", text("/variables/last_issue")))?;
         }
-        self.told = self.centre.api.ended().len();
+        self.shown = self.centre.api.ended().len();
         Ok(())
     }
 }
 
-/// What has happened in a call since.
+/// Shows what has happened in a call since the moment with this number.
 fn show(call: &Call, since: usize) -> io::Result<()> {
     for moment in &call.moments[since..] {
         match moment {
@@ -155,7 +155,7 @@ fn show(call: &Call, since: usize) -> io::Result<()> {
             Moment::WaitsInSilence(time) => line("silence", &format!("{:.2} s", time.as_secs_f64())),
             Moment::Waits(time) => line("caller waits", &format!("{} s", time.as_secs())),
             Moment::IsQueued { queue, priority } => line("goes to", &format!("{queue} queue, priority {priority}")),
-            Moment::IsPutDownForACallback(callback) => {
+            Moment::IsPromisedACallback(callback) => {
                 let (number, after) = (&callback.number, callback.after_seconds);
                 line("is called back", &format!("at {number}, from {after} s on, priority {}", callback.priority))
             }
@@ -167,7 +167,7 @@ fn show(call: &Call, since: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// What is on the agent's screen.
+/// Shows what is on the agent's screen.
 fn show_view(view: &Value) -> io::Result<()> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     line("agent sees", &format!("{}: {}", text(&view["Heading"]), text(&view["Description"])))?;
@@ -201,13 +201,13 @@ async fn play_files(bootstrap: &Path, files: &[String]) -> Result<(), Box<dyn Er
     for file in files {
         let payload = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
         let answer = function.invoke_bytes(payload).await;
-        title(&format!("{file}: the flow finds"))?;
+        title(&format!("{file}: the flow gets"))?;
         table(&serde_json::from_slice(&answer)?)?;
     }
     Ok(())
 }
 
-/// The attributes, one a line; those that say nothing are only named.
+/// Shows the attributes, one on each line. Of the empty ones only the names are shown.
 fn table(answer: &Value) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let attributes: Vec<_> =

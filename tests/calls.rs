@@ -885,7 +885,7 @@ async fn a_guide_ends_if_the_agent_closes_it_or_it_fails_and_stays_open_if_nobod
     for has_crm in [true, false] {
         let mut centre = centre_that_knows(&[settled.clone()]).await;
         if !has_crm {
-            centre.has_no_crm();
+            centre.remove_crm();
         }
         let guides = [
             (from_john(), if has_crm { "Show the caller with a link" } else { "Show the caller" }),

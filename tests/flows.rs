@@ -137,13 +137,13 @@ fn a_removed_prompt_is_found_whether_its_neighbours_are_joined_or_not() {
         json["Actions"].as_array_mut().unwrap().retain(|action| action["Identifier"] != "Greet");
         json["Metadata"]["ActionMetadata"].as_object_mut().unwrap().remove("Greet");
     };
-    let dangling = "flows/inbound.json: block \"Set logging\" leads to \"Greet\", which is no block of this flow";
+    let dangling = "flows/inbound.json: block \"Set logging\" leads to \"Greet\", which is not a block of this flow";
     assert!(faults_after("inbound", without_greeting).contains(&dangling.to_owned()));
     let joined = faults_after("inbound", |json| {
         without_greeting(json);
         json["Actions"][0]["Transitions"]["NextAction"] = json!("Hook disconnect flow");
     });
-    let in_silence = "flows/inbound.json: block \"Identify the caller\" can be reached before the caller has heard anything, who then waits in silence";
+    let in_silence = "flows/inbound.json: block \"Identify the caller\" can be reached before the caller has heard anything, so the caller waits in silence";
     assert_eq!(joined, [in_silence]);
     for (flow, block, prompt) in [("inbound", "Apologise", "Hang up"), ("disconnect", "Say goodbye", "Hang up")] {
         let faults = faults_after(flow, |json| {
@@ -168,11 +168,11 @@ fn a_prompt_with_a_text_that_callers_must_not_hear_is_found() {
     let about = |block: &str, what: &str| vec![format!("flows/inbound.json: block \"{block}\" {what}")];
     assert_eq!(
         said("Welcome back", "We are $.External.confidence sure"),
-        about("Welcome back", "speaks of the confidence: $.External.confidence")
+        about("Welcome back", "speaks the confidence: $.External.confidence")
     );
     assert_eq!(
         said("Greet softly", "Hello $.External.var_name"),
-        about("Greet softly", "speaks of what is personal to a caller who may not be confirmed: $.External.var_name")
+        about("Greet softly", "speaks something personal to a caller who may be unconfirmed: $.External.var_name")
     );
     assert_eq!(
         said("Welcome back", "It was about $.External.last_issue"),
@@ -185,7 +185,7 @@ fn a_prompt_with_a_text_that_callers_must_not_hear_is_found() {
         unguarded,
         about(
             "Welcome back with the last issue",
-            "speaks of what is personal to a caller who may not be confirmed: $.External.last_issue"
+            "speaks something personal to a caller who may be unconfirmed: $.External.last_issue"
         )
     );
 }
@@ -229,18 +229,18 @@ fn everything_that_connect_would_refuse_is_found() {
         (
             "Menu",
             |block| block["Transitions"]["Conditions"][0]["Condition"]["Operands"] = json!(["12"]),
-            "which can't come",
+            "which can't occur",
         ),
         (
             "Menu",
             |block| block["Transitions"]["Conditions"][0]["Condition"]["Operator"] = json!("TextContains"),
-            "with Equals alone",
+            "but only Equals is possible",
         ),
         ("Identify the caller", |block| block["Parameters"]["InvocationTimeLimitSeconds"] = json!("9"), "from 1 to 8"),
         (
             "Identify the caller",
             |block| block["Parameters"]["LambdaFunctionARN"] = json!("${Identify}"),
-            "which is no function of ours",
+            "which is not one of our functions",
         ),
         (
             "High priority",
@@ -280,7 +280,7 @@ fn everything_that_connect_would_refuse_is_found() {
         (
             "Which queue",
             |block| block["Transitions"]["Conditions"][0]["NextAction"] = json!("Biling queue"),
-            "leads to \"Biling queue\", which is no block of this flow",
+            "leads to \"Biling queue\", which is not a block of this flow",
         ),
         ("Hang up", |block| block["Type"] = json!("EndFlowExecution"), "which this kind of flow can't have"),
     ];
@@ -315,15 +315,15 @@ fn everything_that_connect_would_refuse_is_found() {
         });
         json["Actions"].as_array_mut().unwrap().extend(more);
     });
-    assert!(many.contains(&"flows/inbound.json: has over 250 blocks".to_owned()));
+    assert!(many.contains(&"flows/inbound.json: has more than 250 blocks".to_owned()));
     let unplaced = faults_after("inbound", |json| {
         drop(json["Metadata"]["ActionMetadata"].as_object_mut().unwrap().remove("Menu"))
     });
     assert_eq!(unplaced, ["flows/inbound.json: block \"Menu\" has no position in the Metadata"]);
     let version = faults_after("inbound", |json| json["Version"] = json!("2020-10-30"));
-    assert_eq!(version, ["flows/inbound.json: is of no version that Connect knows"]);
+    assert_eq!(version, ["flows/inbound.json: has a version that Connect does not know"]);
     let broken = BTreeMap::from([("inbound".to_owned(), "{".to_owned())]);
-    assert!(check(&broken)[0].to_string().starts_with("flows/inbound.json: is no JSON"));
+    assert!(check(&broken)[0].to_string().starts_with("flows/inbound.json: is not JSON"));
 }
 
 #[test]
@@ -380,7 +380,7 @@ fn a_reference_that_is_followed_by_a_full_stop_is_found() {
     let faults = faults_after_in("inbound", "Welcome back with the last issue", |block| {
         block["Parameters"]["Text"] = json!("It was about $.External.last_issue.");
     });
-    let expected = "flows/inbound.json: block \"Welcome back with the last issue\" refers to $.External.last_issue. with something right behind it";
+    let expected = "flows/inbound.json: block \"Welcome back with the last issue\" refers to $.External.last_issue. without a space after the name";
     assert!(faults.contains(&expected.to_owned()), "{faults:?}");
 }
 

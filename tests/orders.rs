@@ -257,7 +257,7 @@ impl<'a> World<'a> {
     }
 
     fn set_api(&mut self, api: Api, is_a_flow: bool) {
-        self.stack.api.forget_ordered_faults();
+        self.stack.api.clear_faults();
         let fault = match api {
             Api::Up => None,
             Api::LosesAnAnswer => {

@@ -1,8 +1,7 @@
-//! AWS, as far as the function uses it: SQS, DynamoDB and Secrets Manager behind one endpoint.
+//! The AWS services that the function uses: SQS, DynamoDB and Secrets Manager, with one endpoint.
 //!
-//! The services themselves are those of [moto](https://docs.getmoto.org)'s server, which speaks their protocols; this
-//! stands in front of it, counts, and fails as it is told to. Without a server every request needs a fault, unless it is
-//! [`in_memory`](Aws::in_memory).
+//! [moto](https://docs.getmoto.org)'s server provides the services. This stands in front of it, records the requests,
+//! and injects faults. Without a server every request needs a fault, unless it is [`in_memory`](Aws::in_memory).
 
 mod memory;
 
@@ -22,7 +21,7 @@ use self::memory::Memory;
 use crate::function::Function;
 use crate::http::{Connection, Request, Response, head, parse_response, response};
 
-/// A service of AWS's, by the first word of its protocol's `X-Amz-Target`.
+/// A service of AWS. The first word of a request's `X-Amz-Target` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     Sqs,
@@ -53,12 +52,12 @@ impl Service {
     }
 }
 
-/// What goes wrong with every request to a service.
+/// A fault for every request to a service.
 #[derive(Clone, Debug)]
 pub enum AwsFault {
     /// It is never answered.
     Hang,
-    /// It is answered this much later.
+    /// It is answered after this time.
     Delay(Duration),
     /// The connection is reset.
     Reset,
@@ -66,9 +65,9 @@ pub enum AwsFault {
     Status(u16),
     /// It is refused with this code.
     Refused(&'static str),
-    /// It is answered with this, and not carried out.
+    /// It gets this answer and is not carried out.
     Answer(Value),
-    /// The same, this much later.
+    /// The same, after this time.
     AnswerAfter(Duration, Value),
     /// It is carried out, and never answered.
     TakenThenHang,
@@ -81,14 +80,14 @@ struct State {
     faults: HashMap<Service, AwsFault>,
     received: Vec<(Service, String, Value)>,
     messages: Vec<Value>,
-    /// The table and the queue where there is no moto server.
+    /// The table and the queue, if there is no moto server.
     memory: Memory,
     /// How many requests met [`AwsFault::EverySecondRefused`].
     counted: usize,
 }
 
 impl State {
-    /// What is wrong with a request that has come.
+    /// The fault for a new request to this service.
     fn fault(&mut self, service: Service) -> Option<AwsFault> {
         let fault = self.faults.get(&service).cloned()?;
         if !matches!(fault, AwsFault::EverySecondRefused) {
@@ -119,7 +118,7 @@ impl Aws {
         Self::in_front_of(Some(moto)).await
     }
 
-    /// Starts with nothing behind it: every service fails like this.
+    /// Starts without a moto server. Every service has this fault.
     pub async fn down(fault: AwsFault) -> Self {
         let aws = Self::in_front_of(None).await;
         for service in [Service::Sqs, Service::DynamoDb, Service::SecretsManager] {
@@ -128,15 +127,15 @@ impl Aws {
         aws
     }
 
-    /// Starts with nothing behind it: a queue takes every message, and every other service refuses everything.
+    /// Starts without a moto server. A queue takes every message; the other services refuse everything.
     pub async fn with_a_queue_alone() -> Self {
         let aws = Self::down(AwsFault::Refused("AccessDeniedException")).await;
         aws.fail(Service::Sqs, None);
         aws
     }
 
-    /// Starts with nothing behind it: a queue takes every message, a table of any name is there and fast, and every secret
-    /// is refused.
+    /// Starts without a moto server. A queue takes every message, a table of any name exists and is fast, and every
+    /// secret is refused.
     pub async fn in_memory() -> Self {
         let aws = Self::with_a_queue_alone().await;
         aws.fail(Service::DynamoDb, None);
@@ -156,12 +155,12 @@ impl Aws {
         Self { address, moto, state, server }
     }
 
-    /// The one endpoint of all services.
+    /// The endpoint of all services.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What Lambda would set for a function in this AWS.
+    /// The environment variables for a function in this AWS.
     pub fn variables(&self) -> Vec<(String, String)> {
         [
             ("AWS_REGION", "eu-central-1"),
@@ -174,7 +173,7 @@ impl Aws {
         .into()
     }
 
-    /// Makes every request to a service from now on fail like this, or none.
+    /// Sets the fault for every request to a service from now on. `None` ends it.
     pub fn fail(&self, service: Service, fault: Option<AwsFault>) {
         let mut state = lock(&self.state);
         match fault {
@@ -183,19 +182,19 @@ impl Aws {
         };
     }
 
-    /// The operations that a service was asked for, with their parameters.
+    /// The requests to a service: operations with their parameters.
     pub fn received(&self, service: Service) -> Vec<(String, Value)> {
         let state = lock(&self.state);
         let of_service = state.received.iter().filter(|(asked, ..)| *asked == service);
         of_service.map(|(_, operation, parameters)| (operation.clone(), parameters.clone())).collect()
     }
 
-    /// What the queues have taken, as it was sent, in its order.
+    /// The messages that the queues have taken, as they were sent, in their order.
     pub fn messages(&self) -> Vec<Value> {
         lock(&self.state).messages.clone()
     }
 
-    /// Asks moto directly, past all faults, as an operator or Lambda itself would.
+    /// Sends a request to moto directly, without faults, as an operator or Lambda would.
     pub async fn ask(&self, service: Service, operation: &str, parameters: Value) -> Value {
         let moto = self.moto.as_deref().expect("there is a moto server behind it");
         let scope = format!("AKIAIOSFODNN7EXAMPLE/20260207/eu-central-1/{}/aws4_request", service.signing_name());
@@ -218,7 +217,7 @@ impl Aws {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// Creates a queue with dead letters after this many receives, and gives back the URLs of both.
+    /// Creates a queue with a dead-letter queue for messages that were received this often. Returns the URLs of both.
     pub async fn create_queue(&self, most_receives: u32) -> (String, String) {
         let dead = self.ask(Service::Sqs, "CreateQueue", json!({"QueueName": unique("dead")})).await;
         let dead = dead["QueueUrl"].as_str().expect("a URL").to_owned();
@@ -232,7 +231,7 @@ impl Aws {
         (outbox["QueueUrl"].as_str().expect("a URL").to_owned(), dead)
     }
 
-    /// Creates a table like the template's and gives back its name.
+    /// Creates a table like the template's and returns its name.
     pub async fn create_table(&self) -> String {
         let name = unique("cache");
         let parameters = json!({
@@ -257,7 +256,7 @@ impl Aws {
         answer["Items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Creates a secret with this text and gives back its ARN.
+    /// Creates a secret with this text and returns its ARN.
     pub async fn create_secret(&self, text: &str) -> String {
         let parameters = json!({"Name": unique("key"), "SecretString": text, "ClientRequestToken": unique("token-0123456789012345678901234")});
         let secret = self.ask(Service::SecretsManager, "CreateSecret", parameters).await;
@@ -271,7 +270,7 @@ impl Aws {
         self.ask(Service::SecretsManager, "PutSecretValue", parameters).await;
     }
 
-    /// How many messages a queue holds: those that can be received, and those that are hidden for now.
+    /// How many messages a queue has: those that can be received, and those that are hidden.
     pub async fn count(&self, queue: &str) -> (u32, u32) {
         let wanted = json!(["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]);
         let parameters = json!({"QueueUrl": queue, "AttributeNames": wanted});
@@ -302,8 +301,8 @@ impl Aws {
         messages.into_iter().map(record).collect()
     }
 
-    /// What Lambda does for a queue that a function is subscribed to: receives a batch, invokes the function with it, and
-    /// deletes what the answer does not report. Gives back the records that stay in the queue, and how many were received.
+    /// Does what Lambda does for a queue: receives a batch, invokes the function with it, and deletes all messages but
+    /// the batch item failures. Returns the records that stay in the queue, and how many were received.
     pub async fn poll(&self, queue: &str, function: &mut Function) -> (Vec<Value>, usize) {
         let records = self.receive(queue).await;
         if records.is_empty() {
@@ -328,7 +327,7 @@ impl Aws {
         (stay, count)
     }
 
-    /// Lets the time pass for which a received message is hidden.
+    /// Ends the time for which a received message is hidden.
     pub async fn make_visible(&self, queue: &str, record: &Value) {
         let parameters = json!({"QueueUrl": queue, "ReceiptHandle": record["receiptHandle"], "VisibilityTimeout": 0});
         self.ask(Service::Sqs, "ChangeMessageVisibility", parameters).await;
@@ -353,7 +352,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 async fn serve(stream: TcpStream, moto: Option<String>, state: Arc<Mutex<State>>) {
-    // Ends with the connection; what the other side makes of it is what is tested.
+    // An error ends the connection. The tests look at how the function handles that.
     let _ = serve_requests(Connection::new(stream), moto.as_deref(), &state).await;
 }
 
@@ -431,7 +430,7 @@ async fn carry_out(moto: Option<&str>, request: &Request, state: &Mutex<State>) 
     Ok(Response { status, headers: Vec::new(), body: answer.to_string().into_bytes() })
 }
 
-/// Sends a request on to moto, on a connection of its own.
+/// Sends a request on to moto, on a new connection.
 async fn forward(moto: &str, request: &Request) -> io::Result<Response> {
     let mut stream = TcpStream::connect(moto).await?;
     let mut bytes = format!("{} {} HTTP/1.1\r\n", request.method, request.path).into_bytes();

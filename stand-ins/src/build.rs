@@ -4,15 +4,15 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Builds `bootstrap` in the profile of the process that asks, and gives back where it is.
+/// Builds `bootstrap` in the profile of the calling process, and returns its path.
 ///
-/// `beside` is that process's own target, as in `["--example", "phone_call"]`: built together they share their
-/// dependencies, which cargo would else build again with other features. Without one, `bootstrap` is built as it is
-/// shipped.
+/// `beside` is that process's own target, as in `["--example", "phone_call"]`. Built together they share their
+/// dependencies; otherwise cargo would build them again with other features. If it is empty, `bootstrap` is built as it
+/// is shipped.
 ///
 /// # Errors
 ///
-/// If it does not build.
+/// Fails if it does not build.
 pub fn bootstrap(beside: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
@@ -29,7 +29,7 @@ pub fn bootstrap(beside: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
         profile,
     ]);
     command.args(["--bin", "bootstrap"]).args(beside);
-    // What `cargo run` says of this package would make the build scripts of dependencies run again.
+    // With `cargo run`'s variables about this package, the build scripts of dependencies would run again.
     let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars().filter(|(name, _)| of_this_package(name)) {
         command.env_remove(name);
@@ -37,7 +37,7 @@ pub fn bootstrap(beside: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     if !command.status()?.success() {
         return Err("bootstrap could not be built".into());
     }
-    // What runs is in the folder of its profile, or one below it if it is an example or a test.
+    // The running program is in the folder of its profile; an example or a test is one folder below.
     let this = std::env::current_exe()?;
     let mut folders = this.ancestors();
     let folder =

@@ -1,5 +1,5 @@
-//! The `bootstrap` process under AWS's own runtime interface emulator, the one that `sam local` and AWS's base images
-//! carry. It comes in the wheel of `aws-sam-cli`; `.ci/run` fetches it.
+//! The `bootstrap` process under AWS's own runtime interface emulator, which `sam local` and AWS's base images use. It
+//! is in the wheel of `aws-sam-cli`; `.ci/run` fetches it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-/// A running emulator; the function starts with the first invocation.
+/// A running emulator. The function starts with the first invocation.
 pub struct Emulator {
     _child: Child,
     address: SocketAddr,
@@ -44,7 +44,7 @@ impl Emulator {
         Self { _child: child, address }
     }
 
-    /// Invokes the function and gives back the body. The emulator answers 200 for errors and time-outs too.
+    /// Invokes the function and returns the body. The emulator answers 200 even for errors and time-outs.
     pub async fn invoke(&self, payload: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.expect("the emulator listens");
         let request = format!(
@@ -60,8 +60,8 @@ impl Emulator {
     }
 }
 
-/// An address that nothing listens on, and that no outgoing connection gets by chance before the emulator has it: below
-/// the range from which Linux takes those.
+/// A free address for the emulator. The port is below the range from which Linux takes ports for outgoing connections,
+/// so that none of them gets it first.
 async fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 20_000).expect("a small number");

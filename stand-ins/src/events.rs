@@ -22,30 +22,30 @@ pub fn event(name: &str) -> Value {
     serde_json::from_str(&text(name)).unwrap_or_else(|error| panic!("events/{name}.json: {error}"))
 }
 
-/// An event with a changed value in its contact, at a path like `/CustomerEndpoint/Address`.
+/// The event with this value in its contact, at a path like `/CustomerEndpoint/Address`.
 pub fn with_contact(mut event: Value, path: &str, value: impl Into<Value>) -> Value {
     set(&mut event["Details"]["ContactData"], path, value.into());
     event
 }
 
-/// An event with another parameter.
+/// The event with this parameter.
 pub fn with_parameter(mut event: Value, name: &str, value: impl Into<Value>) -> Value {
     event["Details"]["Parameters"][name] = value.into();
     event
 }
 
-/// An event with another contact attribute.
+/// The event with this contact attribute.
 pub fn with_attribute(mut event: Value, name: &str, value: impl Into<Value>) -> Value {
     event["Details"]["ContactData"]["Attributes"][name] = value.into();
     event
 }
 
-/// An event with these parameters beside its own.
+/// The event with these parameters beside its own.
 pub fn with_parameters(event: Value, parameters: &[(&str, &str)]) -> Value {
     parameters.iter().fold(event, |event, (name, value)| with_parameter(event, name, *value))
 }
 
-/// An event or a record with a changed value at a path like `/CustomerEndpoint/Address`.
+/// The event or record with this value at a path like `/CustomerEndpoint/Address`.
 pub fn with(mut event: Value, path: &str, value: impl Into<Value>) -> Value {
     set(&mut event, path, value.into());
     event
@@ -58,7 +58,7 @@ pub fn call(id: &str, number: &str) -> Value {
     contact.iter().fold(event("new_caller"), |event, (name, value)| with_contact(event, name, *value))
 }
 
-/// The agent's guide to a call: a chat that has no number.
+/// The agent's guide for a call: a chat without a number.
 pub fn guide(id: &str, related_to: &str) -> Value {
     let contact =
         [("ContactId", id), ("InitialContactId", id), ("PreviousContactId", id), ("RelatedContactId", related_to)];
@@ -73,14 +73,14 @@ pub fn record_of(id: &str, number: &str, attributes: Value) -> Value {
     with(record, "Attributes", attributes)
 }
 
-/// The contact record of a call of Jane's that an agent wrapped up: the first in `events/contact_records.json`.
+/// The contact record of Jane's call that an agent wrapped up: the first in `events/contact_records.json`.
 pub fn record() -> Value {
     let data = event("contact_records")["Records"][0]["kinesis"]["data"].take();
     let record = STANDARD.decode(data.as_str().expect("text")).expect("Base64");
     serde_json::from_slice(&record).expect("JSON")
 }
 
-/// A Kinesis event with these records' texts.
+/// A Kinesis event with these contact records.
 pub fn stream(records: &[Value]) -> Value {
     let record = |(number, record): (usize, &Value)| {
         json!({
@@ -103,7 +103,7 @@ pub fn stream(records: &[Value]) -> Value {
     json!({"Records": records.iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
-/// An SQS event with these messages' bodies, each received for the first time.
+/// An SQS event with these message bodies, each received for the first time.
 pub fn queue(bodies: &[String]) -> Value {
     let record = |(number, body): (usize, &String)| {
         json!({

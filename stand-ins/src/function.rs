@@ -1,5 +1,5 @@
-//! The real `bootstrap` process, as Lambda runs it: started with Lambda's variables and nothing else, invoked over the
-//! Runtime API, its output collected.
+//! The real `bootstrap` process, as Lambda runs it: it has only Lambda's variables and those of the test, it is invoked
+//! over the Runtime API, and its output is collected.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::runtime_api::{Outcome, RuntimeApi};
 
-/// What Lambda's time-out is where a test says nothing else: the template's for the identify function.
+/// Lambda's time-out unless a test gives another one: the template's for the identify function.
 pub const LAMBDA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running function.
@@ -23,7 +23,7 @@ pub struct Function {
     output: [Output; 2],
 }
 
-/// What comes out of a pipe of the process.
+/// The output from a pipe of the process.
 struct Output {
     so_far: Arc<Mutex<Vec<u8>>>,
     end: JoinHandle<()>,
@@ -36,7 +36,7 @@ impl Output {
 }
 
 impl Function {
-    /// Starts `bootstrap` with these environment variables beside Lambda's own.
+    /// Starts `bootstrap` with Lambda's environment variables and these.
     pub async fn start(bootstrap: impl AsRef<Path>, variables: &[(&str, &str)]) -> Self {
         let runtime_api = RuntimeApi::start().await;
         let mut child = Command::new(bootstrap.as_ref())
@@ -58,14 +58,13 @@ impl Function {
         Self { child, runtime_api: Arc::new(runtime_api), output: [stdout, stderr] }
     }
 
-    /// Invokes it and gives back its answer as JSON. Everything else is a call that Connect would take down its Error
-    /// branch, so it panics.
+    /// Invokes it and returns its answer as JSON. Panics on anything else: Connect would take the block's Error branch.
     pub async fn invoke(&mut self, event: &Value) -> Value {
         let answer = self.invoke_bytes(event.to_string()).await;
         serde_json::from_slice(&answer).expect("the answer is JSON")
     }
 
-    /// The same with any bytes as payload, and the answer as it came.
+    /// The same with any bytes as payload. Returns the answer unchanged.
     pub async fn invoke_bytes(&mut self, payload: impl Into<Vec<u8>>) -> Vec<u8> {
         match self.outcome(payload, LAMBDA_TIMEOUT).await {
             Outcome::Answer(body) => body,
@@ -73,7 +72,7 @@ impl Function {
         }
     }
 
-    /// Invokes it under a time-out of Lambda's and gives back whatever comes of it.
+    /// Invokes it with this time-out and returns the outcome.
     pub async fn outcome(&mut self, payload: impl Into<Vec<u8>>, lambda_timeout: Duration) -> Outcome {
         tokio::select! {
             outcome = self.runtime_api.invoke(payload, lambda_timeout) => outcome,
@@ -81,7 +80,7 @@ impl Function {
         }
     }
 
-    /// The same with a deadline header of its own, in milliseconds since 1970.
+    /// The same with this deadline in the header, in milliseconds since 1970.
     pub async fn outcome_until(&mut self, payload: impl Into<Vec<u8>>, deadline_ms: u128) -> Outcome {
         tokio::select! {
             outcome = self.runtime_api.invoke_until(payload, LAMBDA_TIMEOUT, deadline_ms) => outcome,
@@ -89,12 +88,12 @@ impl Function {
         }
     }
 
-    /// Its process id, where it runs.
+    /// Its process id, if it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// Stops it and gives back everything it has printed.
+    /// Stops it and returns everything it has printed.
     pub async fn stop(mut self) -> String {
         self.child.kill().await.expect("the process runs");
         for output in &mut self.output {
@@ -103,7 +102,7 @@ impl Function {
         self.printed()
     }
 
-    /// What it has printed so far. A line that it wrote before its answer may still be on its way.
+    /// What it has printed so far. A line from before its answer may still be missing.
     pub fn printed(&self) -> String {
         self.output.iter().map(Output::text).collect()
     }
@@ -114,7 +113,7 @@ fn collect(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> Output {
     let shared = Arc::clone(&so_far);
     let end = tokio::spawn(async move {
         let mut bytes = Vec::new();
-        // A pipe that breaks ends like one that is closed.
+        // A broken pipe counts as a closed one.
         while pipe.read_buf(&mut bytes).await.is_ok_and(|length| length > 0) {
             shared.lock().expect("no panic").append(&mut bytes);
         }

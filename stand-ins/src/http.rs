@@ -1,11 +1,11 @@
-//! As much of HTTP/1.1 as the stand-ins need, on a bare socket, so that a fault can be made byte by byte.
+//! The parts of HTTP/1.1 that the stand-ins need, on a plain socket, so that faults can be injected byte by byte.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A request as it came in.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
@@ -21,7 +21,7 @@ impl Request {
     }
 }
 
-/// A connection on which requests come in.
+/// A connection that receives requests.
 pub struct Connection {
     pub stream: TcpStream,
     unread: Vec<u8>,
@@ -32,7 +32,7 @@ impl Connection {
         Self { stream, unread: Vec::new() }
     }
 
-    /// The next request, or `None` where the other side hangs up.
+    /// The next request, or `None` if the other side closes the connection.
     pub async fn request(&mut self) -> io::Result<Option<Request>> {
         loop {
             if let Some((mut request, head_length)) = parse_head(&self.unread)? {
@@ -52,7 +52,7 @@ impl Connection {
         }
     }
 
-    /// Returns when the other side hangs up; what it still sends is not looked at.
+    /// Waits until the other side closes the connection. Whatever it still sends is ignored.
     pub async fn closed(&mut self) -> io::Result<()> {
         while self.stream.read_buf(&mut self.unread).await? > 0 {}
         Ok(())
@@ -79,14 +79,14 @@ pub fn head(status: u16, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
     (head + "\r\n").into_bytes()
 }
 
-/// A response as it came in.
+/// A received response.
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-/// A whole response that was read to the end of its connection.
+/// Parses a response that was read to the end of its connection.
 pub fn parse_response(bytes: &[u8]) -> io::Result<Response> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Response::new(&mut headers);

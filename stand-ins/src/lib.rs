@@ -1,20 +1,20 @@
-//! What Sticky Connect's tests and demo need around the function.
+//! Stand-ins for everything around the function, for Sticky Connect's tests and demo.
 //!
-//! - [`sticky_calls`]: the Sticky Calls API, with a memory and with faults to order
-//! - [`aws`]: SQS, DynamoDB and Secrets Manager, by way of a moto server
-//! - [`runtime_api`]: the Lambda Runtime API, one function at a time
-//! - [`function`]: the real `bootstrap` process between the two
-//! - [`stack`]: a function and the API it is configured for
+//! - [`sticky_calls`]: the Sticky Calls API, which remembers customers and injects faults
+//! - [`aws`]: SQS, DynamoDB and Secrets Manager, in front of a moto server, with faults
+//! - [`runtime_api`]: the Lambda Runtime API for one function
+//! - [`function`]: the real `bootstrap` process
+//! - [`stack`]: a function and its Sticky Calls API
 //! - [`contact_centre`]: whole calls, played through the flows and the functions
-//! - [`emulator`]: the same process under AWS's own runtime emulator
-//! - [`sam_local`]: the functions of the template in containers, by `sam local invoke`
+//! - [`emulator`]: the `bootstrap` process under AWS's own runtime emulator
+//! - [`sam_local`]: the functions of the template in containers, with `sam local invoke`
 //! - [`build`]: the `bootstrap` binary, built by cargo
 //! - [`events`]: the sample events of the repository
-//! - [`log`]: what the function has printed
-//! - [`flows`]: its contact flows: read, checked, drawn
+//! - [`log`]: the lines that the function has printed
+//! - [`flows`]: the contact flows: reads, checks and draws them
 //!
-//! Servers listen on port 0 of the loopback address, or of the one that containers reach, inside the process that
-//! started them.
+//! Servers run inside the process that started them. They listen on port 0 of the loopback address, or of the address
+//! that containers reach.
 
 pub mod aws;
 pub mod build;

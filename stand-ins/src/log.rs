@@ -1,23 +1,23 @@
-//! What the function has printed, line by line.
+//! The lines that the function has printed.
 
 use serde_json::Value;
 
-/// The lines whose `message` begins with these words, of a log all of whose lines are JSON.
+/// The lines whose `message` begins with these words. All lines of the log must be JSON.
 pub fn lines(log: &str, message: &str) -> Vec<Value> {
     let lines =
-        log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}")));
+        log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not JSON: {line}")));
     let begins =
         |text: &str| text.strip_prefix(message).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']));
     lines.filter(|line| line["message"].as_str().is_some_and(begins)).collect()
 }
 
-/// The lines that CloudWatch makes metrics of.
+/// The lines from which CloudWatch makes metrics.
 ///
 /// # Panics
 ///
-/// Where one is not what [CloudWatch
+/// If a line is not what [CloudWatch
 /// specifies](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
-/// it drops such a line without a word.
+/// CloudWatch drops such a line silently.
 pub fn metrics(log: &str) -> Vec<Value> {
     let lines = lines(log, "metrics");
     lines.iter().for_each(assert_is_embedded_metrics);

@@ -1,5 +1,5 @@
-//! A stand-in for the [Lambda Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html): hands
-//! invocations to one function process, one after the other, and collects its answers.
+//! A stand-in for the [Lambda Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html). It gives
+//! one function process its invocations, one after the other, and collects the answers.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::{Connection, Request, response};
 
-/// What Connect would see of an invocation.
+/// The outcome of an invocation, as Connect would see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The function answered with this body.
@@ -73,7 +73,7 @@ impl RuntimeApi {
         self.invoke_until(payload, timeout, deadline.as_millis()).await
     }
 
-    /// The same, with a deadline of its own in the header, in milliseconds since 1970.
+    /// The same, with this deadline in the header, in milliseconds since 1970.
     pub async fn invoke_until(&self, payload: impl Into<Vec<u8>>, timeout: Duration, deadline_ms: u128) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let invocation = Invocation { payload: payload.into(), deadline_ms, answer };
@@ -109,7 +109,7 @@ async fn answer(request: Request, state: &State) -> Vec<u8> {
     let Some((id, kind)) = invocation.split_once('/') else { return response(404, &[], b"{}") };
     let outcome = if kind == "response" { Outcome::Answer(request.body) } else { Outcome::Error(request.body) };
     if let Some(answer) = state.running.lock().expect("no panic").remove(id) {
-        // Nobody listens any more where the invocation has timed out.
+        // After a time-out nobody waits for the answer any more.
         let _ = answer.send(outcome);
     }
     response(202, &[], b"{}")

@@ -1,5 +1,5 @@
-//! The functions of the template in containers, by `sam local invoke` as in docs/operations.md. `.ci/container` starts the
-//! engine that runs them.
+//! The functions of the template in containers, with `sam local invoke` as in docs/operations.md. `.ci/container`
+//! starts the engine that runs them.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -9,43 +9,45 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// The SAM CLI, with an engine whose containers reach this host.
+/// The SAM CLI, with an engine whose containers can reach this host.
 pub struct SamLocal {
     sam: PathBuf,
     host: Ipv4Addr,
 }
 
 impl SamLocal {
-    /// With the SAM CLI at `sam`, and the address of this host that containers reach.
+    /// Uses the SAM CLI at `sam`. Containers reach this host at the address `host`.
     pub fn new(sam: &Path, host: Ipv4Addr) -> Self {
         Self { sam: sam.to_owned(), host }
     }
 
-    /// The address on which a server of this host's is reached at [`url`](Self::url).
+    /// The address on which a server must listen to be reached at [`url`](Self::url).
     pub fn host(&self) -> Ipv4Addr {
         self.host
     }
 
-    /// The URL of a port of this host's, as a function in a container has to write it.
+    /// The URL at which a function in a container reaches a port of this host.
     pub fn url(&self, port: u16) -> String {
         format!("http://host.docker.internal:{port}")
     }
 
-    /// Invokes a function of the template, by its logical id, with `events/<sample>.json`, and gives back its answer.
-    /// `variables` are set beside those that switch off table and outbox, which exist after a deploy alone.
+    /// Invokes a function of the template, by its logical id, with `events/<sample>.json`, and returns its answer.
+    /// Table and outbox exist only after a deploy, so they are switched off. `variables` are set too.
     ///
-    /// The answer is standard output, all of it: a log line in there, or whatever else, is a panic.
+    /// # Panics
+    ///
+    /// If standard output holds anything but the answer, such as a log line.
     pub async fn invoke(&self, function: &str, sample: &str, variables: &[(&str, &str)]) -> Value {
         let (mut answer, mut log) = self.run(function, sample, variables).await;
-        // On a busy machine AWS's emulator has been seen to refuse a function its first event. A function that can't start
-        // fails the second time too.
+        // On a busy machine AWS's emulator sometimes fails at the first event. A function that can't start fails the
+        // second time too.
         if answer.is_empty() && log.contains("Init failed") {
             (answer, log) = self.run(function, sample, variables).await;
         }
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{sample}: {error}: {answer}\n{log}"))
     }
 
-    /// What an invocation leaves on standard output and on standard error.
+    /// Standard output and standard error of an invocation.
     async fn run(&self, function: &str, sample: &str, variables: &[(&str, &str)]) -> (String, String) {
         let mut environment = json!({"STICKY_CALLS_TABLE": "", "STICKY_CALLS_OUTBOX_QUEUE_URL": ""});
         for (name, value) in variables {
@@ -56,7 +58,8 @@ impl SamLocal {
             .args(["-e", &format!("events/{sample}.json")])
             .args(["--env-vars", "/dev/stdin"])
             .args(["--parameter-overrides", "Architecture=x86_64"])
-            // The image is one of our own; and Docker on Linux has no name for the host unless it is told one.
+            // The image is our own, so it can't be pulled. On Linux, Docker has no name for the host unless one is
+            // added.
             .args(["--skip-pull-image", "--add-host", "host.docker.internal:host-gateway"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .env("SAM_CLI_TELEMETRY", "0")

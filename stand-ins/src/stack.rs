@@ -1,4 +1,4 @@
-//! A function process and the API stand-in that it is configured for.
+//! A function process with its stand-in of the API.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ use crate::aws::Aws;
 use crate::function::Function;
 use crate::sticky_calls::{Customer, KEY, StickyCalls};
 
-/// The two of them.
+/// A function and its API.
 pub struct Stack {
     pub api: StickyCalls,
     pub function: Function,
 }
 
 impl Stack {
-    /// Starts both; the API knows [`jane`]. `variables` are set beside the API's URL and key, and go before them.
+    /// Starts both. The API knows [`jane`]. `variables` are set beside the API's URL and key, and may replace them.
     pub async fn start(bootstrap: impl AsRef<Path>, variables: &[(&str, &str)]) -> Self {
         let api = StickyCalls::start().await;
         api.remember(jane());
@@ -26,7 +26,7 @@ impl Stack {
         Self { api, function }
     }
 
-    /// The same in an AWS, whose variables are set too.
+    /// The same with an AWS. Its variables are set too.
     pub async fn start_in(bootstrap: impl AsRef<Path>, aws: &Aws, variables: &[(&str, &str)]) -> Self {
         let of_aws = aws.variables();
         let mut all: Vec<_> = of_aws.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

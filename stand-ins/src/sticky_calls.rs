@@ -1,5 +1,5 @@
-//! A stand-in for the Sticky Calls API, after its public documentation: it remembers customers, scores them as the
-//! documentation's walk-through does, and fails as it is told to.
+//! A stand-in for the Sticky Calls API, built from its public documentation. It remembers customers, scores them like
+//! the documentation's walk-through, and injects faults.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
@@ -14,20 +14,20 @@ use tokio::task::JoinHandle;
 
 use crate::http::{Connection, Request, head, response};
 
-/// The key that the stand-in takes.
+/// The key that the stand-in accepts.
 pub const KEY: &str = "sk_test_5tickyConnectStandIn";
 
-/// The `call_start` that every start is answered with.
+/// The `call_start` in the answer to every start.
 pub const CALL_START: &str = "2026-02-07T10:30:00.000Z";
 
-/// What goes wrong with a request.
+/// A fault for a request.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// This answer instead of the real one.
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
-    /// The real answer, this much later.
+    /// The real answer, after this time.
     Delay(Duration),
-    /// The real answer, as soon as so many requests wait for theirs that all can go on together.
+    /// The real answer, as soon as enough requests wait for it.
     Together(Arc<Barrier>),
     /// The request is read and never answered.
     Hang,
@@ -43,11 +43,11 @@ pub enum Fault {
     Huge(usize),
     /// These bytes, whatever they are, and then the connection is closed.
     Raw(Vec<u8>),
-    /// These bytes, then others over and over, for as long as anybody reads them.
+    /// The first bytes, then the second ones again and again, for as long as the connection is open.
     Endless(&'static [u8], &'static [u8]),
-    /// The request is carried out, then the connection is reset: the API took it, and nobody hears of it.
+    /// The request is carried out, then the connection is reset: the API took it, but there is no answer.
     TakenThenReset,
-    /// The answer that the start or end of this other call has got; the request is not carried out.
+    /// The answer to the start or end of this other call. The request is not carried out.
     AnswerOf(String),
 }
 
@@ -68,7 +68,7 @@ impl Fault {
         }
     }
 
-    /// Holds requests back until there are this many at once.
+    /// Delays the answers until this many requests wait at once.
     pub fn together(requests: usize) -> Self {
         Self::Together(Arc::new(Barrier::new(requests)))
     }
@@ -79,18 +79,18 @@ impl Fault {
     }
 }
 
-/// Somebody whom the API knows.
+/// A customer whom the API knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Customer {
-    /// The reference that the API has given out.
+    /// The API's reference.
     pub customer_ref: String,
     /// The number that they called from.
     pub ani: Option<String>,
-    /// Other ids they are known by.
+    /// The external ids.
     pub external_ids: BTreeMap<String, String>,
-    /// What is open, and how often they called about it.
+    /// The open intents, each with its number of attempts.
     pub open_intents: Vec<(String, u64)>,
-    /// What calls have left.
+    /// The variables that earlier calls have left.
     pub variables: BTreeMap<String, String>,
 }
 
@@ -111,21 +111,21 @@ struct State {
     started: HashSet<String>,
     ended: HashSet<String>,
     carried_out: Vec<Value>,
-    /// The last answer of each path to each call that was carried out.
+    /// The last answer to each call, by path and `call_id`.
     answers: BTreeMap<(String, String), Value>,
     refused_call: Option<String>,
-    /// The key that is taken in place of [`KEY`].
+    /// The key that is accepted instead of [`KEY`].
     key: Option<String>,
     credits: Option<u32>,
     faults: VecDeque<Fault>,
     permanent_fault: Option<Fault>,
     received: Vec<Received>,
-    /// Requests that have come and are not answered yet.
+    /// How many requests wait for an answer.
     in_flight: usize,
     most_in_flight: usize,
     connections: usize,
     bytes_sent: usize,
-    /// Connections older than this many are dead: whatever is sent on them is answered with a reset.
+    /// The number of connections that are dead, from the first on. A request on them is answered with a reset.
     dead_connections: usize,
 }
 
@@ -142,7 +142,7 @@ impl StickyCalls {
         Self::start_on(Ipv4Addr::LOCALHOST).await
     }
 
-    /// Starts listening on another address of this host's, for a function that is not at home on it.
+    /// Starts listening on another address of this host, for a function in a container.
     pub async fn start_on(address: Ipv4Addr) -> Self {
         let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -171,48 +171,48 @@ impl StickyCalls {
         self.address.port()
     }
 
-    /// Puts a customer into the memory.
+    /// Adds a customer.
     pub fn remember(&self, customer: Customer) {
         self.lock().customers.push(customer);
     }
 
-    /// The customers in the memory.
+    /// All customers.
     pub fn customers(&self) -> Vec<Customer> {
         self.lock().customers.clone()
     }
 
-    /// Lets this many more requests through; after that they are answered with 402.
+    /// Accepts this many more requests. After that the answer is 402.
     pub fn set_credits(&self, credits: u32) {
         self.lock().credits = Some(credits);
     }
 
-    /// Orders a fault for one request, after those already ordered.
+    /// Adds a fault for one request, after the faults that were added before.
     pub fn fail_next(&self, fault: Fault) {
         self.lock().faults.push_back(fault);
     }
 
-    /// Forgets the faults that were ordered for single requests and have met none.
-    pub fn forget_ordered_faults(&self) {
+    /// Removes all faults for single requests.
+    pub fn clear_faults(&self) {
         self.lock().faults.clear();
     }
 
-    /// Orders a fault for every request from now on, or none.
+    /// Sets the fault for every request from now on. `None` ends it.
     pub fn fail_always(&self, fault: Option<Fault>) {
         self.lock().permanent_fault = fault;
     }
 
-    /// Takes this key from now on, and no other.
+    /// Accepts only this key from now on.
     pub fn change_key(&self, key: &str) {
         self.lock().key = Some(key.to_owned());
     }
 
-    /// Answers 500 to whatever is about this call.
+    /// Answers 500 to every request about this call.
     pub fn refuse_call(&self, call_id: &str) {
         self.lock().refused_call = Some(call_id.to_owned());
     }
 
-    /// Makes every connection that is open now a dead one, without telling the other side: the next request on it is
-    /// answered with a reset, as by a gateway that has forgotten it while the function was frozen.
+    /// Makes every open connection dead without closing it: the next request on it is answered with a reset. A gateway
+    /// does this if it has forgotten the connection while the function was frozen.
     pub fn forget_connections(&self) {
         let mut state = self.lock();
         state.dead_connections = state.connections;
@@ -228,7 +228,7 @@ impl StickyCalls {
         self.lock().carried_out.clone()
     }
 
-    /// The most requests that have been waiting for an answer at once.
+    /// The largest number of requests that waited for an answer at once.
     pub fn most_at_once(&self) -> usize {
         self.lock().most_in_flight
     }
@@ -238,7 +238,7 @@ impl StickyCalls {
         self.lock().connections
     }
 
-    /// How many bytes of answers have left.
+    /// How many bytes of answers have been sent.
     pub fn bytes_sent(&self) -> usize {
         self.lock().bytes_sent
     }
@@ -258,7 +258,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("no panic while it is held")
 }
 
-/// A request from its arrival until its answer leaves or nobody waits for it any more.
+/// Counts a request from its arrival until its answer is sent, or nobody waits for it any more.
 struct InFlight<'a>(&'a Mutex<State>);
 
 impl<'a> InFlight<'a> {
@@ -277,7 +277,7 @@ impl Drop for InFlight<'_> {
 }
 
 async fn serve(stream: TcpStream, number: usize, state: Arc<Mutex<State>>) {
-    // Ends with the connection; what the other side makes of it is what is tested.
+    // An error ends the connection. The tests look at how the function handles that.
     let _ = serve_requests(Connection::new(stream), number, &state).await;
 }
 
@@ -328,7 +328,7 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
             Some(Fault::Raw(bytes)) => return connection.send(&bytes).await,
         };
         lock(state).bytes_sent += bytes.len();
-        // Before it leaves: the next request may be here before this task goes on.
+        // Before the answer is sent: the next request may come before this task goes on.
         drop(in_flight);
         connection.send(&bytes).await?;
     }
@@ -361,7 +361,7 @@ async fn endless(mut connection: Connection, first: &[u8], then: &[u8]) -> io::R
     }
 }
 
-/// A body without a declared length, so that only reading shows how long it is.
+/// A body without a declared length, so that only reading it shows its size.
 async fn huge(mut connection: Connection, length: usize, state: &Mutex<State>) -> io::Result<()> {
     connection.send(b"HTTP/1.1 200 -\r\nConnection: close\r\n\r\n").await?;
     let chunk = vec![b' '; 64 * 1024];
@@ -427,7 +427,7 @@ impl State {
             "customer_ref": customer.customer_ref,
             "call_start": CALL_START,
             "identity": {
-                // An integer for a new caller, as the documentation has it.
+                // An integer for a new caller, as in the documentation.
                 "confidence": if known { json!(confidence) } else { json!(0) },
                 "level": level,
                 "sources": if known { json!(["ani"]) } else { json!([]) },
@@ -475,8 +475,8 @@ impl State {
         (200, answer)
     }
 
-    /// The customer whom the hints point to, and how surely: the number alone 0.4, with a matching external id 0.9. An
-    /// external id that is another customer's outweighs a shared number.
+    /// The customer with these hints, and the confidence: 0.4 for the number alone, 0.9 with a matching external id. If
+    /// the number and the external id belong to two customers, the external id decides.
     fn find_or_create(&mut self, hints: &Value) -> (usize, f64) {
         let text = |name: &str| hints[name].as_str().map(str::to_owned);
         let external_ids: BTreeMap<_, _> = hints["external_ids"]
@@ -515,7 +515,7 @@ impl State {
     }
 }
 
-/// Whether at least one of the three hints is there that identify somebody.
+/// Whether there is at least one hint that identifies somebody.
 fn are_usable(hints: &Value) -> bool {
     hints["ani"].is_string()
         || hints["customer_ref"].is_string()

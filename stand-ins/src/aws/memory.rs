@@ -1,4 +1,5 @@
-//! DynamoDB and SQS in memory: as much of them as the function uses, and at once, however many ask at once.
+//! DynamoDB and SQS in memory, as far as the function uses them. They answer at once, even if many requests come
+//! together.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ impl Memory {
         self.items.values().cloned().collect()
     }
 
-    /// Carries out an operation: a status, and what is answered with it.
+    /// Carries out an operation. Returns the status and the body of the answer.
     pub(super) fn answer(&mut self, operation: &str, parameters: &Value) -> (u16, Value) {
         match operation {
             "BatchGetItem" => {
@@ -33,7 +34,7 @@ impl Memory {
                 (200, json!({}))
             }
             "PutItem" => refusal("ConditionalCheckFailedException"),
-            // Whoever counts messages counts what was sent.
+            // No message is stored: tests look at what was sent.
             "SendMessage" => (200, json!({"MessageId": "m"})),
             "ChangeMessageVisibility" => (200, json!({})),
             _ => refusal("UnknownOperationException"),
@@ -53,7 +54,7 @@ impl Memory {
         self.items.insert(id(item).to_owned(), item.clone());
     }
 
-    /// Whether the condition of a put holds: `AND` within brackets, `OR` between them.
+    /// Whether the condition of a put holds: `AND` inside brackets, `OR` between them.
     fn allows(&self, parameters: &Value) -> bool {
         let Some(expression) = parameters["ConditionExpression"].as_str() else { return true };
         let known = self.items.get(id(&parameters["Item"])).cloned().unwrap_or_default();
@@ -63,7 +64,7 @@ impl Memory {
     }
 }
 
-/// Whether one comparison holds for what is `known`.
+/// Whether one comparison holds for the `known` item.
 fn holds(term: &str, known: &Value, values: &Value) -> bool {
     if let Some(name) = term.trim().strip_prefix("attribute_not_exists(") {
         return known[name.trim_end_matches(')')].is_null();
@@ -77,7 +78,7 @@ fn holds(term: &str, known: &Value, values: &Value) -> bool {
         (Some(known), Some(value)) => known.cmp(&value),
         _ => known["S"].as_str().cmp(&value["S"].as_str()),
     };
-    // What is not there compares with nothing, but is unequal to everything.
+    // A missing value is unequal to everything; all other comparisons with it are false.
     match operator {
         "<>" => known.is_null() || order.is_ne(),
         _ if known.is_null() => false,

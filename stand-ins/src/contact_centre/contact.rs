@@ -1,4 +1,4 @@
-//! A contact, as Amazon Connect keeps it.
+//! A contact of Amazon Connect.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const DIALLED: &str = "+12025550100";
 pub(super) const INSTANCE: &str =
     "arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555";
 
-/// By what a contact comes.
+/// The channel of a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
     Voice,
@@ -26,7 +26,7 @@ pub struct Contact {
     pub initial_id: String,
     pub previous_id: Option<String>,
     pub next_id: Option<String>,
-    /// A guide's call.
+    /// The contact that a guide belongs to.
     pub related_id: Option<String>,
     pub channel: Channel,
     pub initiation_method: &'static str,
@@ -34,7 +34,7 @@ pub struct Contact {
     pub attributes: BTreeMap<String, String>,
     /// The flows that run at events, by the events' names.
     pub hooks: BTreeMap<String, String>,
-    /// The queue that it would be transferred to.
+    /// The queue that a transfer would go to.
     pub target_queue: Option<String>,
     pub priority: u64,
     pub callback_number: Option<String>,
@@ -59,15 +59,15 @@ impl Contact {
             attributes: BTreeMap::new(),
             hooks: BTreeMap::new(),
             target_queue: None,
-            // What every contact has that nothing was said about.
+            // Connect's default.
             priority: 5,
             callback_number: number,
             had_agent: false,
         }
     }
 
-    /// The contact that follows this one in its chain. It has the same attributes and hooks: attributes are shared by all
-    /// contacts with one `InitialContactId`
+    /// The next segment after this one. It has the same attributes and hooks: all contacts with the same
+    /// `InitialContactId` share their attributes
     /// ([contact attributes](https://docs.aws.amazon.com/connect/latest/adminguide/what-is-a-contact-attribute.html)).
     pub(super) fn follower(&mut self, id: String, initiation_method: &'static str) -> Self {
         self.next_id = Some(id.clone());
@@ -81,13 +81,13 @@ impl Contact {
         }
     }
 
-    /// The agent's guide to this one: a chat of its own, with a copy of the attributes as they are now.
+    /// The agent's guide for this contact: a chat of its own, with a copy of the current attributes.
     pub(super) fn guide(&self, id: String) -> Self {
         let (related_id, attributes) = (Some(self.id.clone()), self.attributes.clone());
         Self { related_id, attributes, ..Self::new(id, Channel::Chat, None) }
     }
 
-    /// What a function is invoked with by a block of a flow that this contact is in.
+    /// The event with which a flow's block invokes a function for this contact.
     pub fn event(&self, parameters: &Value) -> Value {
         json!({
             "Name": "ContactFlowEvent",
@@ -119,7 +119,7 @@ impl Contact {
         })
     }
 
-    /// What Connect streams of it once it is over.
+    /// The contact record that Connect streams after its end.
     pub fn record(&self) -> Value {
         let agent = self.had_agent.then(|| json!({"ARN": format!("{INSTANCE}/agent/a"), "Username": "agent"}));
         json!({
@@ -142,7 +142,7 @@ impl Contact {
             "Queue": null,
             "SegmentAttributes": self.segment_attributes(),
             "SystemEndpoint": endpoint(self.number.as_ref().map(|_| DIALLED)),
-            // A transfer shows in NextContactId alone; these are for calls that leave Connect.
+            // Only NextContactId shows a transfer. This is for calls that leave Connect.
             "TransferCompletedTimestamp": null,
             "TransferredToEndpoint": null,
         })

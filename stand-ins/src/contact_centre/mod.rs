@@ -1,7 +1,7 @@
-//! A contact centre in which whole calls are played: the flows in `flows/` block by block, the real functions behind them,
-//! and callers and agents who do as a test says.
+//! A contact centre that plays whole calls: the flows in `flows/` block by block, the real functions behind them, and
+//! callers and agents who do what a test says.
 //!
-//! Flows that Connect would refuse are refused here too, with what is wrong with them.
+//! Flows that Connect would refuse are refused here too, with their faults.
 
 mod contact;
 mod player;
@@ -28,11 +28,11 @@ const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/outbox"
 pub struct ContactCentre {
     /// The API that its functions ask.
     pub api: StickyCalls,
-    /// What goes wrong with the flows.
+    /// A block that fails.
     pub broken: Option<Failure>,
     /// Whether Lambda refuses every invocation.
     pub functions_fail: bool,
-    /// The queues that take nobody any more.
+    /// The queues that take no more callers.
     pub full_queues: BTreeSet<String>,
     flows: BTreeMap<String, Flow>,
     identify: Function,
@@ -41,10 +41,10 @@ pub struct ContactCentre {
     contacts: u32,
 }
 
-/// What is in the outbox.
+/// The outbox.
 struct Outbox {
     sqs: Aws,
-    /// How many of the messages that were sent have been fetched.
+    /// How many of the sent messages have been fetched.
     fetched: usize,
     waiting: Vec<String>,
 }
@@ -61,7 +61,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A block that fails without a particular reason.
+    /// A block that fails with `NoMatchingError`.
     pub fn of(flow: &str, block: &str) -> Self {
         Self { flow: flow.to_owned(), block: block.to_owned(), error_type: "NoMatchingError".to_owned() }
     }
@@ -87,23 +87,23 @@ impl Caller {
         Self { number: None, ..Self::from("") }
     }
 
-    /// Somebody who writes in the web chat, where the shop's page knows who they are.
+    /// Somebody in the web chat, whose customer id the web page knows.
     pub fn in_chat(customer_id: &str) -> Self {
         Self { channel: Channel::Chat, ..Self::anonymous() }.known_as(customer_id)
     }
 
-    /// The same, of whom a flow of the shop's own has looked up this id before ours runs.
+    /// The same, whose customer id another flow has looked up before ours runs.
     pub fn known_as(self, customer_id: &str) -> Self {
         self.bringing("customer_id", customer_id)
     }
 
-    /// The same, whose contact has this attribute before ours runs.
+    /// The same, whose contact has this attribute before our flow runs.
     pub fn bringing(mut self, attribute: &str, value: &str) -> Self {
         self.attributes.insert(attribute.to_owned(), value.to_owned());
         self
     }
 
-    /// The same, who presses these keys, one for each question; `-` is no answer.
+    /// The same, who presses these keys, one for each question. `-` means no answer.
     pub fn pressing(mut self, keys: &str) -> Self {
         self.keys = keys.chars().map(|key| Some(key).filter(|key| *key != '-')).collect();
         self
@@ -137,14 +137,14 @@ pub enum Moment {
     Presses(char),
     /// The caller does not answer a question.
     DoesNotAnswer,
-    /// A function was invoked, and there was nothing to hear meanwhile.
+    /// A function was invoked, and the caller heard nothing meanwhile.
     WaitsInSilence(Duration),
     /// The caller waits in a queue.
     Waits(Duration),
     /// The caller is put into a queue.
     IsQueued { queue: String, priority: u64 },
     /// The caller will be called back.
-    IsPutDownForACallback(Callback),
+    IsPromisedACallback(Callback),
     /// The agent's workspace shows this.
     AgentSees(Value),
     /// The agent reads this message in it.
@@ -153,10 +153,10 @@ pub enum Moment {
     IsDisconnected,
 }
 
-/// A call and everything that has happened in it.
+/// A call, with everything that has happened in it.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Its contacts, the guides' among them.
+    /// Its contacts, guides included.
     pub contacts: Vec<Contact>,
     /// What has happened, in its order.
     pub moments: Vec<Moment>,
@@ -174,7 +174,7 @@ impl Call {
         heard.collect()
     }
 
-    /// The queue that the caller was put into last, and with which priority.
+    /// The queue that the caller was last put into, and the priority.
     pub fn queue(&self) -> Option<(&str, u64)> {
         self.moments.iter().rev().find_map(|moment| match moment {
             Moment::IsQueued { queue, priority } => Some((queue.as_str(), *priority)),
@@ -185,12 +185,12 @@ impl Call {
     /// The callback that the caller was promised.
     pub fn callback(&self) -> Option<&Callback> {
         self.moments.iter().find_map(|moment| match moment {
-            Moment::IsPutDownForACallback(callback) => Some(callback),
+            Moment::IsPromisedACallback(callback) => Some(callback),
             _ => None,
         })
     }
 
-    /// What the agent's workspace has shown, in its order.
+    /// The views that the agent's workspace has shown, in their order.
     pub fn agent_saw(&self) -> Vec<&Value> {
         let views = self.moments.iter().filter_map(|moment| match moment {
             Moment::AgentSees(view) => Some(view),
@@ -199,7 +199,7 @@ impl Call {
         views.collect()
     }
 
-    /// The messages that the agent has read there.
+    /// The messages that the agent has read in the workspace.
     pub fn agent_read(&self) -> Vec<&str> {
         let read = self.moments.iter().filter_map(|moment| match moment {
             Moment::AgentReads(text) => Some(text.as_str()),
@@ -213,12 +213,12 @@ impl Call {
         &self.contacts[self.current]
     }
 
-    /// An attribute of that contact; empty where it is not set.
+    /// An attribute of that contact. Empty if it is not set.
     pub fn attribute(&self, name: &str) -> &str {
         self.contact().attributes.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// Whether a view that nobody has touched is shown a second time; then it stays until the contact is over.
+    /// Whether an untouched view is shown a second time. Then it stays open until the end of the contact.
     fn is_left_open(&mut self, view: &str) -> bool {
         self.shown.replace(view.to_owned()).as_deref() == Some(view)
     }
@@ -258,7 +258,7 @@ impl ContactCentre {
         Self { outbox: Some(Outbox { sqs, fetched: 0, waiting: Vec::new() }), ..centre }
     }
 
-    /// Opens in an AWS, whose variables are set too.
+    /// Opens with an AWS. Its variables are set too.
     pub async fn open_in(bootstrap: impl AsRef<Path>, aws: &Aws, variables: &[(&str, &str)]) -> Self {
         let of_aws = aws.variables();
         let mut all: Vec<_> = of_aws.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -266,12 +266,12 @@ impl ContactCentre {
         Self::open(bootstrap, &all).await
     }
 
-    /// Deploys the flows again, without the address of a CRM.
-    pub fn has_no_crm(&mut self) {
+    /// Deploys the flows again, without the URL of a CRM.
+    pub fn remove_crm(&mut self) {
         self.flows = import(&flows::texts(), "none");
     }
 
-    /// Every way in which a block of a flow can fail.
+    /// Every failure of every block of a flow.
     pub fn failures(&self, flow: &str) -> Vec<Failure> {
         let actions = self.flows.get(flow).into_iter().flat_map(|flow| &flow.actions);
         let failures = actions.flat_map(|action| {
@@ -281,7 +281,7 @@ impl ContactCentre {
         failures.collect()
     }
 
-    /// Somebody calls: the inbound flow is played, until they are in a queue or on the street.
+    /// Somebody calls. The inbound flow is played, until they are in a queue or disconnected.
     pub async fn call(&mut self, caller: Caller) -> Call {
         let id = self.next_contact_id();
         let mut contact = Contact::new(id, caller.channel, caller.number);
@@ -294,7 +294,7 @@ impl ContactCentre {
         call
     }
 
-    /// The caller waits in the queue for so long, and presses these keys where asked.
+    /// The caller waits in the queue for this time, and presses these keys when asked.
     pub async fn wait(&mut self, call: &mut Call, time: Duration, keys: &str) {
         let Some(flow) = call.contact().hooks.get("CustomerQueue").cloned() else { return };
         let keys = keys.chars().map(|key| Some(key).filter(|key| *key != '-')).collect();
@@ -304,13 +304,14 @@ impl ContactCentre {
         }
     }
 
-    /// An agent takes the call: the guide is played, until the agent has closed it.
+    /// An agent takes the call. The guide is played, until the agent has closed it.
     pub async fn agent_answers(&mut self, call: &mut Call) {
         call.contacts[call.current].had_agent = true;
         self.guide(call, "DefaultAgentUI", Response::Button("Back", Value::Null)).await;
     }
 
-    /// The same, where the agent presses this button, whether or not there is one, or never touches the guide.
+    /// The same, but the agent presses this button, even if the guide does not show it. With `None` the agent never
+    /// touches the guide.
     pub async fn agent_answers_and(&mut self, call: &mut Call, button: Option<&'static str>) {
         let response = button.map_or(Response::Nothing, |button| Response::Button(button, Value::Null));
         self.guide(call, "DefaultAgentUI", response).await;
@@ -326,7 +327,7 @@ impl ContactCentre {
         call.current = call.contacts.len() - 1;
     }
 
-    /// The agent asks a colleague, who leaves before the agent does. Gives back the contact that the colleague had.
+    /// The agent consults a colleague, who leaves before the agent does. Returns the id of the colleague's contact.
     pub fn consult(&mut self, call: &mut Call) -> String {
         let id = self.next_contact_id();
         let mut consulted = call.contacts[call.current].follower(id.clone(), "TRANSFER");
@@ -335,7 +336,7 @@ impl ContactCentre {
         id
     }
 
-    /// The agent hangs up while the caller is still there: the disconnect flow is played, in a contact of its own.
+    /// The agent hangs up first. The disconnect flow is played, in a contact of its own.
     pub async fn agent_leaves(&mut self, call: &mut Call) {
         let Some(flow) = call.contact().hooks.get("CustomerRemaining").cloned() else { return };
         let id = self.next_contact_id();
@@ -346,7 +347,7 @@ impl ContactCentre {
         call.moments.push(Moment::IsDisconnected);
     }
 
-    /// The agent wraps the call up, or skips that.
+    /// The agent wraps the call up, or skips the form.
     pub async fn wrap_up(&mut self, call: &mut Call, wrap_up: Option<WrapUp>) {
         let (button, form) = button_and_form(wrap_up);
         self.guide(call, "DisconnectAgentUI", Response::Button(button, form)).await;
@@ -361,32 +362,32 @@ impl ContactCentre {
         call.current = now;
     }
 
-    /// The same, where the agent takes so long that Connect has streamed what it has recorded of the call meanwhile.
+    /// The same, but Connect streams the call's records before the agent is done.
     pub async fn wrap_up_after_the_record(&mut self, call: &mut Call, wrap_up: Option<WrapUp>) {
         let (button, form) = button_and_form(wrap_up);
         self.guide(call, "DisconnectAgentUI", Response::ButtonAfterTheRecord(button, form)).await;
     }
 
-    /// The agent goes home and leaves the wrap-up open, until its time is up.
+    /// The agent leaves the wrap-up open, until it times out.
     pub async fn wrap_up_times_out(&mut self, call: &mut Call) {
         self.guide(call, "DisconnectAgentUI", Response::Nothing).await;
     }
 
-    /// Connect streams what it has recorded of the call's contacts so far, and gives back what the function makes of it.
+    /// Connect streams the records of the call's contacts so far. Returns the function's answer.
     pub async fn stream_records(&mut self, call: &Call) -> Value {
         let records: Vec<_> = call.contacts.iter().map(Contact::record).collect();
         self.save.invoke(&events::stream(&records)).await
     }
 
-    /// The same of one contact, which is over before the others.
+    /// The same for one contact, which has ended before the others.
     pub async fn stream_record_of(&mut self, call: &Call, contact_id: &str) -> Value {
         let record = call.contacts.iter().find(|contact| contact.id == contact_id).map(Contact::record);
         let record = record.unwrap_or_else(|| panic!("no contact {contact_id}"));
         self.save.invoke(&events::stream(&[record])).await
     }
 
-    /// The time passes for which messages wait in the outbox, and Lambda has each of them delivered. One that can't be
-    /// stays for the next time. Gives back how many there were.
+    /// The messages in the outbox have waited long enough, and Lambda delivers them to the function. A failed one stays
+    /// for the next time. Returns how many there were.
     pub async fn deliver_outbox(&mut self) -> usize {
         let Some(outbox) = &mut self.outbox else { return 0 };
         let asked = outbox.sqs.received(Service::Sqs);
@@ -404,7 +405,7 @@ impl ContactCentre {
         messages.len()
     }
 
-    /// Invokes the save function with an event that comes from elsewhere.
+    /// Invokes the save function with an event that does not come from a flow.
     pub async fn deliver(&mut self, event: &Value) -> Value {
         self.save.invoke(event).await
     }
@@ -425,7 +426,7 @@ impl ContactCentre {
     }
 }
 
-/// Whether an error means that a block failed, rather than what somebody did or how a comparison came out.
+/// Whether an error means that a block failed. Other errors are a person's action or the result of a comparison.
 fn is_failure(error_type: &str) -> bool {
     !["NoMatchingCondition", "InputTimeLimitExceeded", "TimeLimitExceeded"].contains(&error_type)
 }
@@ -439,7 +440,7 @@ fn button_and_form(wrap_up: Option<WrapUp>) -> (&'static str, Value) {
     }
 }
 
-/// Puts the values into the flows that the stack would, and refuses what Connect would refuse.
+/// Fills in the flows' placeholders like the template, and refuses flows that Connect would refuse.
 fn import(texts: &BTreeMap<String, String>, crm: &str) -> BTreeMap<String, Flow> {
     let faults = check::check(texts);
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
@@ -451,7 +452,7 @@ fn import(texts: &BTreeMap<String, String>, crm: &str) -> BTreeMap<String, Flow>
     texts.iter().map(import).collect()
 }
 
-/// What the template puts in place of a placeholder; the last part of an ARN is the thing's name here.
+/// The value of a placeholder. The last part of an ARN is a name here.
 fn value(placeholder: &str, crm: &str) -> String {
     let instance = contact::INSTANCE;
     match placeholder {
@@ -471,6 +472,6 @@ fn value(placeholder: &str, crm: &str) -> String {
         "SalesQueueArn" => format!("{instance}/queue/sales"),
         "EscalationQueueArn" => format!("{instance}/queue/escalation"),
         "VipQueueArn" => format!("{instance}/queue/vip"),
-        other => panic!("nothing is known of the placeholder {other}"),
+        other => panic!("unknown placeholder {other}"),
     }
 }

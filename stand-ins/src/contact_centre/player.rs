@@ -11,13 +11,14 @@ use crate::flows::language::{MAX_ANSWER_BYTES, MAX_ATTRIBUTE_BYTES};
 use crate::flows::{Action, Condition, references};
 use crate::runtime_api::Outcome;
 
-/// The most blocks in one run; more, and it goes round in circles.
+/// The most blocks in one run. A run with more is an endless loop.
 const MOST_STEPS: usize = 500;
 
-/// What the person does whom the flow is for.
+/// What the caller or the agent does in a flow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Script {
-    /// The keys that a caller presses, one for each question; `None` is no answer. After the last one there is none.
+    /// The keys that a caller presses, one for each question. `None` means no answer. After the last key the caller
+    /// does not answer.
     pub keys: VecDeque<Option<char>>,
     /// How long a caller waits in a queue.
     pub patience: Duration,
@@ -28,12 +29,12 @@ pub(super) struct Script {
 /// What an agent does with a view.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Response {
-    /// Leaves it open until its time is up.
+    /// Leaves it open until it times out.
     #[default]
     Nothing,
-    /// Presses this button, with this in the form.
+    /// Presses this button, with these values in the form.
     Button(&'static str, Value),
-    /// The same, after Connect has streamed what it has recorded of the call so far.
+    /// The same, after Connect has streamed the call's records so far.
     ButtonAfterTheRecord(&'static str, Value),
 }
 
@@ -44,11 +45,11 @@ pub(super) enum Ending {
     InQueue,
     /// The caller or the agent was disconnected.
     Disconnected,
-    /// The flow is over and the caller goes on waiting.
+    /// The flow has ended and the caller goes on waiting.
     GoesOnWaiting,
 }
 
-/// Where a block leads.
+/// The branch that a block takes.
 enum Way {
     /// The branch for success.
     Next,
@@ -56,7 +57,7 @@ enum Way {
     Result(String),
     /// The branch for this error.
     Error(String),
-    /// Nowhere.
+    /// No branch: the flow ends.
     End(Ending),
 }
 
@@ -95,10 +96,10 @@ impl ContactCentre {
             };
             identifier = next.unwrap_or_else(|| panic!("{name}: {identifier:?} leads nowhere")).to_owned();
         }
-        panic!("{name} goes round in circles, at {identifier:?}");
+        panic!("{name} is an endless loop, at {identifier:?}");
     }
 
-    /// What one block does.
+    /// Runs one block.
     async fn step(&mut self, action: &Action, run: &mut Run<'_>) -> Way {
         let parameters = &action.parameters;
         let text = |name: &str| parameters[name].as_str().unwrap_or_default();
@@ -141,7 +142,7 @@ impl ContactCentre {
         }
     }
 
-    /// Sets attributes on a contact and on all that share them: all of the attributes, or none.
+    /// Sets attributes on a contact and on all contacts that share them. If one can't be set, none is.
     fn update_attributes(target: &str, attributes: &Value, run: &mut Run<'_>) -> Way {
         let attributes = run.resolve_all(attributes);
         let target = match target {
@@ -182,11 +183,11 @@ impl ContactCentre {
         let callback = from.follower(id, "CALLBACK");
         let promised = Callback { queue, number, after_seconds, priority: callback.priority };
         run.call.contacts.push(callback);
-        run.call.moments.push(Moment::IsPutDownForACallback(promised));
+        run.call.moments.push(Moment::IsPromisedACallback(promised));
         Way::Next
     }
 
-    /// Invokes a function. An answer that is too late, too long or no flat object of texts is an error.
+    /// Invokes a function. An answer that is too late, too long or not a flat object of texts is an error.
     async fn invoke_function(&mut self, parameters: &Value, run: &mut Run<'_>) -> Way {
         let text = |name: &str| parameters[name].as_str().unwrap_or_default();
         let limit = text("InvocationTimeLimitSeconds").parse().map(Duration::from_secs).expect("seconds");
@@ -235,14 +236,14 @@ impl Run<'_> {
         self.contact().channel == Channel::Voice
     }
 
-    /// A message: the caller's, or the agent's where this is a guide.
+    /// A message to the caller, or in a guide to the agent.
     fn hears(&mut self, text: &str) {
         let text = self.resolve(text);
         let is_guide = self.contact().related_id.is_some();
         self.call.moments.push(if is_guide { Moment::AgentReads(text) } else { Moment::Hears(text) });
     }
 
-    /// Asks for a key. Without a Lex bot that is for calls alone.
+    /// Asks for a key. Without a Lex bot only calls can do that.
     fn ask(&mut self, question: &str) -> Way {
         if !self.is_voice() {
             return error("NoMatchingError");
@@ -260,7 +261,7 @@ impl Run<'_> {
         }
     }
 
-    /// The prompts of a queue, until the caller's patience ends or they are interrupted. They too are for calls alone.
+    /// The prompts of a queue, until the caller's patience ends or they are interrupted. Only calls have them.
     fn wait_in_queue(&mut self, action: &Action) -> Way {
         if !self.is_voice() {
             return error("NoMatchingError");
@@ -288,13 +289,13 @@ impl Run<'_> {
         Way::Next
     }
 
-    /// What a function is invoked with.
+    /// The event for a function.
     fn event(&mut self, parameters: &Value) -> Value {
         let parameters = json!(self.resolve_all(parameters));
         self.contact().event(&parameters)
     }
 
-    /// A text with what its references refer to; what is not there reads as empty.
+    /// A text with the values of its references. A missing value is empty.
     fn resolve(&self, text: &str) -> String {
         references(text).into_iter().fold(text.to_owned(), |text, reference| {
             text.replacen(reference, &self.value_of(reference).unwrap_or_default(), 1)
@@ -354,7 +355,7 @@ fn is_met(condition: &Condition, value: &str) -> bool {
     }
 }
 
-/// The last part of an ARN, which is the thing's name in these flows.
+/// The last part of an ARN. In these flows it is a name.
 fn last_part(arn: &str) -> &str {
     arn.rsplit(['/', ':']).next().unwrap_or_default()
 }

@@ -1,19 +1,19 @@
-//! The names by which flows and functions hand things to one another. Nothing in Connect notices a misspelt one: it reads
-//! as empty.
+//! The names of the values that flows and functions pass to each other. Connect does not notice a misspelt name: its
+//! value is empty.
 
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-/// The words of the code: `UPDATE=1 cargo test --test generated` writes them.
+/// The words of the code. `UPDATE=1 cargo test --test generated` writes the file.
 static VOCABULARY: LazyLock<Value> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/template/vocabulary.json");
     let text = std::fs::read_to_string(path).expect("the vocabulary is there");
     serde_json::from_str(&text).expect("the vocabulary is JSON")
 });
 
-/// What the function behind this ARN, or its placeholder, answers, with the default of `STICKY_CALLS_VARIABLES`. `None` if
-/// it is none of ours.
+/// The attributes in the answer of the function with this ARN or placeholder, with the default of
+/// `STICKY_CALLS_VARIABLES`. Returns `None` if it is not one of our functions.
 pub fn answers_of(function_arn: &str) -> Option<Vec<String>> {
     let handler = match function_arn {
         "${IdentifyFunctionArn}" => "start_call",
@@ -32,7 +32,7 @@ pub fn answers_of(function_arn: &str) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// What the functions look for among a block's parameters.
+/// The block parameters that the functions read.
 pub const PARAMETERS: [&str; 15] = [
     "action",
     "call_id",
@@ -51,7 +51,7 @@ pub const PARAMETERS: [&str; 15] = [
     "call_start",
 ];
 
-/// What the functions look for among a contact's attributes too, in an event or in a contact record.
+/// The contact attributes that the functions read, from an event or from a contact record.
 pub const READ_FROM_CONTACTS: [&str; 15] = [
     "call_id",
     "customer_ref",
@@ -70,14 +70,14 @@ pub const READ_FROM_CONTACTS: [&str; 15] = [
     "call_start",
 ];
 
-/// What a contact may bring along before any flow of ours runs: from a chat's start, or from a flow of the shop's own that
-/// looked into its CRM.
+/// The attributes that a contact may have before our flows run: from a chat's start, or from another flow of the
+/// contact centre that looked into the CRM.
 pub const BROUGHT_ALONG: [&str; 1] = ["customer_id"];
 
-/// What Connect itself knows of a contact, as far as the flows use it.
+/// The system attributes that the flows use.
 pub const SYSTEM: [&str; 1] = ["$.CustomerEndpoint.Address"];
 
-/// What the template puts into the flows, each as `${name}`.
+/// The placeholders that the template fills in, each as `${name}`.
 pub const PLACEHOLDERS: [&str; 16] = [
     "IdentifyFunctionArn",
     "SaveFunctionArn",

@@ -1,5 +1,5 @@
-//! What is wrong with a set of flows: what Connect would refuse, what it would take and then do nothing of use with, and
-//! what a caller must never meet. Each fault names the file and the block.
+//! Finds the faults of a set of flows: what Connect would refuse, what it would accept but not do as meant, and what a
+//! caller must never experience. Each fault names the file and the block.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ pub fn check(texts: &BTreeMap<String, String>) -> Vec<Fault> {
         check.views();
         check.what_callers_meet();
     }
-    // A block that can't be read may be the very one that sets what others read.
+    // A block that can't be read may set the attributes that others read.
     if flows.len() == texts.len() {
         attributes_that_go_nowhere(&flows, &mut faults);
     }
@@ -54,16 +54,16 @@ impl<'a> Check<'a> {
     fn envelope(&mut self) {
         let flow = self.flow;
         if flow.json["Version"] != "2019-10-30" {
-            self.fault(None, "is of no version that Connect knows");
+            self.fault(None, "has a version that Connect does not know");
         }
         if flow.actions.len() > language::MAX_ACTIONS {
-            self.fault(None, format!("has over {} blocks", language::MAX_ACTIONS));
+            self.fault(None, format!("has more than {} blocks", language::MAX_ACTIONS));
         }
         if flow.content().chars().count() > language::MAX_CONTENT {
-            self.fault(None, format!("has over {} characters", language::MAX_CONTENT));
+            self.fault(None, format!("has more than {} characters", language::MAX_CONTENT));
         }
         if flow.action(&flow.start).is_none() {
-            self.fault(None, format!("starts with \"{}\", which is no block of it", flow.start));
+            self.fault(None, format!("starts with \"{}\", which is not one of its blocks", flow.start));
         }
         let mut seen = BTreeSet::new();
         for identifier in flow.actions.iter().map(|action| action.identifier.as_str()) {
@@ -83,7 +83,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The console imports a flow only with a place for each block.
+    /// The console imports a flow only if each block has a position.
     fn metadata(&mut self) {
         let flow = self.flow;
         let metadata = &flow.json["Metadata"];
@@ -98,7 +98,7 @@ impl<'a> Check<'a> {
         }
         for block in metadata["ActionMetadata"].as_object().into_iter().flat_map(|blocks| blocks.keys()) {
             if flow.action(block).is_none() {
-                self.fault(Some(block), "is in the Metadata alone");
+                self.fault(Some(block), "is only in the Metadata");
             }
         }
     }
@@ -182,20 +182,20 @@ impl<'a> Check<'a> {
         }
         for target in action.targets() {
             if self.flow.action(target).is_none() {
-                self.fault(block, format!("leads to \"{target}\", which is no block of this flow"));
+                self.fault(block, format!("leads to \"{target}\", which is not a block of this flow"));
             }
         }
     }
 
     fn reference(&mut self, action: &Action, text: &str, reference: &str) {
         let block = Some(action.identifier.as_str());
-        // Whether Connect would take what follows for a part of the name is not said anywhere.
+        // It is not documented whether Connect would read what follows as a part of the name.
         let ends_clearly = text.match_indices(reference).all(|(start, _)| {
             let after = text[start + reference.len()..].chars().next();
             after.is_none_or(|c| c.is_whitespace() || c.is_ascii_alphanumeric())
         });
         if reference.ends_with('.') || !ends_clearly {
-            self.fault(block, format!("refers to {reference} with something right behind it"));
+            self.fault(block, format!("refers to {reference} without a space after the name"));
         }
         let namespace = reference.split('.').nth(1).unwrap_or_default();
         if !["External", "Attributes", "Views"].contains(&namespace) && !SYSTEM.contains(&reference) {
@@ -203,13 +203,13 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// A dollar that begins neither a reference nor a placeholder of the template's begins a misspelt one.
+    /// Every dollar sign begins a reference or a placeholder of the template. If not, one is misspelt.
     fn dollars(&mut self, action: &Action, text: &str) {
         for (start, _) in text.match_indices('$') {
             let rest = &text[start + 1..];
             let placeholder = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
             if !rest.starts_with('.') && !placeholder.is_some_and(|name| PLACEHOLDERS.contains(&name)) {
-                let what = format!("holds ${rest}, which is neither a reference nor a placeholder of the template's");
+                let what = format!("holds ${rest}, which is neither a reference nor a placeholder of the template");
                 self.fault(Some(&action.identifier), what);
             }
         }
@@ -225,7 +225,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The blocks that can be reached from the start where none of the branches that `closed` names is taken.
+    /// The blocks that can be reached from the start without a branch for which `closed` is true.
     fn reached_without(&self, closed: impl Fn(&Action, &str) -> bool) -> BTreeSet<&'a str> {
         let flow = self.flow;
         let mut reached = BTreeSet::new();
@@ -239,7 +239,7 @@ impl<'a> Check<'a> {
         reached
     }
 
-    /// What is read of a function's answer is in the answer of the function that was invoked last.
+    /// Every attribute that a block reads from `$.External` is in the answer of the function that was invoked last.
     fn lambda_answers(&mut self) {
         let flow = self.flow;
         let mut last_invoked: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
@@ -257,7 +257,8 @@ impl<'a> Check<'a> {
             for reference in strings(&action.parameters).into_iter().flat_map(references) {
                 let Some(name) = reference.strip_prefix("$.External.") else { continue };
                 if !answers.iter().any(|answer| answer == name) {
-                    let what = format!("reads {reference}, which no function invoked before it answers");
+                    let what =
+                        format!("reads {reference}, which is not in the answer of the function invoked before it");
                     self.fault(Some(&action.identifier), what);
                 }
             }
@@ -267,7 +268,7 @@ impl<'a> Check<'a> {
             if let Some(function) = action.parameters["LambdaFunctionARN"].as_str()
                 && attributes::answers_of(function).is_none()
             {
-                self.fault(block, format!("invokes {function}, which is no function of ours"));
+                self.fault(block, format!("invokes {function}, which is not one of our functions"));
             }
             for name in
                 action.parameters["LambdaInvocationAttributes"].as_object().into_iter().flat_map(|names| names.keys())
@@ -279,7 +280,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What is read of a form is a field of a form in this flow.
+    /// Every form field that a block reads is in a form of this flow.
     fn views(&mut self) {
         let fields: Vec<&str> = self.flow.actions.iter().flat_map(fields).collect();
         for action in &self.flow.actions {
@@ -293,12 +294,12 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What a caller must never meet: silence before a lookup, a call that ends without a word, and what is not theirs to
-    /// hear.
+    /// What a caller must never experience: silence during a lookup, a call that ends without a word, and a text that
+    /// is not for callers.
     fn what_callers_meet(&mut self) {
         let flow = self.flow;
         if flow.actions.iter().any(|action| action.action_type == "ShowView") {
-            // An agent guide, which no caller hears.
+            // An agent's guide. No caller hears it.
             return;
         }
         let greets = flow.actions.iter().any(|action| action.action_type == "TransferContactToQueue");
@@ -307,7 +308,10 @@ impl<'a> Check<'a> {
             let block = Some(action.identifier.as_str());
             let is_lambda = action.action_type == "InvokeLambdaFunction";
             if greets && is_lambda && in_silence.contains(action.identifier.as_str()) {
-                self.fault(block, "can be reached before the caller has heard anything, who then waits in silence");
+                self.fault(
+                    block,
+                    "can be reached before the caller has heard anything, so the caller waits in silence",
+                );
             }
             let hangs_up_after =
                 |target: &str| flow.action(target).is_some_and(|target| target.action_type == "DisconnectParticipant");
@@ -318,30 +322,30 @@ impl<'a> Check<'a> {
         self.what_is_spoken();
     }
 
-    /// Nobody hears how sure we are, and what is personal is spoken to a confirmed caller alone.
+    /// No prompt speaks the confidence. Only confirmed callers hear something personal.
     fn what_is_spoken(&mut self) {
         let flow = self.flow;
-        // Where every other branch leads elsewhere, whoever comes this way has the value.
-        let is_guarded = |action: &Action, target: &str, reference: &str, value: &str| {
-            let mut guards = action.conditions.iter().filter(|branch| branch.next == target);
+        // If all other branches lead elsewhere, the value is certain on this way.
+        let is_only_way = |action: &Action, target: &str, reference: &str, value: &str| {
+            let mut conditions = action.conditions.iter().filter(|branch| branch.next == target);
             action.parameters["ComparisonValue"] == reference
-                && guards.all(|branch| branch.operator == "Equals" && branch.operand == value)
+                && conditions.all(|branch| branch.operator == "Equals" && branch.operand == value)
                 && action.next.as_deref() != Some(target)
                 && action.errors.iter().all(|branch| branch.next != target)
         };
-        let past = |reference: &'static str, value: &'static str| {
-            self.reached_without(|action, target| is_guarded(action, target, reference, value))
+        let reached_without_value = |reference: &'static str, value: &'static str| {
+            self.reached_without(|action, target| is_only_way(action, target, reference, value))
         };
-        let unconfirmed = past("$.External.lookup_status", "matched");
-        let by_anybody = past("$.External.last_issue_source", "call_summary");
+        let unconfirmed = reached_without_value("$.External.lookup_status", "matched");
+        let by_anybody = reached_without_value("$.External.last_issue_source", "call_summary");
         for action in &flow.actions {
             let spoken = action.spoken();
             for reference in spoken.iter().flat_map(|text| references(text)) {
                 let name = reference.rsplit('.').next().unwrap_or_default();
                 let what = if name.contains("confidence") {
-                    "speaks of the confidence"
+                    "speaks the confidence"
                 } else if unconfirmed.contains(action.identifier.as_str()) {
-                    "speaks of what is personal to a caller who may not be confirmed"
+                    "speaks something personal to a caller who may be unconfirmed"
                 } else if name == "last_issue" && by_anybody.contains(action.identifier.as_str()) {
                     "may speak an agent's notes"
                 } else {
@@ -353,13 +357,13 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Why a condition can never be met, or is none that Connect takes there.
+/// Why a condition can never be met, or is not accepted by Connect. `None` if it is possible.
 fn impossible(action: &Action, results: Results, operator: &str, operand: &str) -> Option<String> {
     if !language::OPERATORS.contains(&operator) {
         return Some(format!("compares with the unknown operator {operator}"));
     }
     if results != Results::Value && operator != "Equals" {
-        return Some(format!("compares with {operator}, where it can with Equals alone"));
+        return Some(format!("compares with {operator}, but only Equals is possible"));
     }
     let is_possible = match results {
         Results::None => return Some("has a condition, which it can't have".to_owned()),
@@ -372,7 +376,7 @@ fn impossible(action: &Action, results: Results, operator: &str, operand: &str) 
             known.is_some_and(|(_, actions)| actions.contains(&operand))
         }
     };
-    (!is_possible).then(|| format!("has a branch for {operand:?}, which can't come"))
+    (!is_possible).then(|| format!("has a branch for {operand:?}, which can't occur"))
 }
 
 /// The names of the fields that a form asks for.
@@ -382,7 +386,7 @@ fn fields(action: &Action) -> Vec<&str> {
     items.flatten().filter_map(|item| item["Name"].as_str()).collect()
 }
 
-/// What is read and set by nobody, and what is set and read by nobody: one of the two is misspelt.
+/// Attributes that are read but never set, or set but never read: probably a name is misspelt.
 fn attributes_that_go_nowhere(flows: &[Flow], faults: &mut Vec<Fault>) {
     let mut set: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();
     let mut read: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();

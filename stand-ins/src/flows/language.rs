@@ -1,8 +1,8 @@
-//! What Connect takes in a flow: the actions that ours use, with their parameters and branches.
+//! What Connect accepts in a flow: the actions that our flows use, with their parameters and branches.
 //!
-//! The source of each action is its page in AWS's [flow language
-//! reference](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language-actions.html); `NextAction` is on
-//! every block but a terminal one in whatever the console exports.
+//! Each action is described on its page in AWS's [flow language
+//! reference](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language-actions.html). In flows that the
+//! console exports, every block but a terminal one has a `NextAction`.
 
 use std::fmt;
 
@@ -33,25 +33,26 @@ pub const FORBIDDEN_IDENTIFIERS: [&str; 10] = [
     "valueOf",
 ];
 
-/// The longest text of a prompt, in characters ([limits of text-to-speech](https://docs.aws.amazon.com/connect/latest/adminguide/get-customer-input.html)).
+/// The longest text of a prompt, in characters ([limits of
+/// text-to-speech](https://docs.aws.amazon.com/connect/latest/adminguide/get-customer-input.html)).
 pub const MAX_PROMPT: usize = 3_000;
 
 /// The longest content of a flow, in characters
 /// ([`AWS::Connect::ContactFlow`](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-connect-contactflow.html)).
 pub const MAX_CONTENT: usize = 256_000;
 
-/// The bytes under which a function's answer has to stay.
+/// The size in bytes that a function's answer must not reach.
 pub const MAX_ANSWER_BYTES: usize = 32 * 1024;
 
 /// The most bytes that the attributes of a contact take together.
 pub const MAX_ATTRIBUTE_BYTES: usize = 32_768;
 
-/// What kind of flow it is; not every action is taken in every kind.
+/// The kind of a flow. Not every action is possible in every kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowType {
     /// An inbound flow, a disconnect flow or an agent guide.
     ContactFlow,
-    /// What a caller hears in a queue.
+    /// The flow for callers who wait in a queue.
     CustomerQueue,
 }
 
@@ -65,7 +66,7 @@ impl FlowType {
         }
     }
 
-    /// The name that Connect's API and CloudFormation have for it.
+    /// Its name in Connect's API and in CloudFormation.
     pub fn api_name(self) -> &'static str {
         match self {
             Self::ContactFlow => "CONTACT_FLOW",
@@ -74,11 +75,11 @@ impl FlowType {
     }
 }
 
-/// What Connect takes of one type of action.
+/// What Connect accepts for one type of action.
 pub struct ActionType {
     pub name: &'static str,
     pub parameters: &'static [Parameter],
-    /// Of these parameters exactly one is there.
+    /// Exactly one of these parameters is required.
     pub exactly_one_of: &'static [&'static str],
     /// The errors that it must have a branch for.
     pub errors: &'static [&'static str],
@@ -100,11 +101,11 @@ pub struct Parameter {
 pub enum Shape {
     /// Text that a caller hears or reads.
     Prompt,
-    /// Any text, references in it included.
+    /// Any text, which may hold references.
     Text,
-    /// One of these words, and no reference.
+    /// One of these words. A reference is not possible.
     Word(&'static [&'static str]),
-    /// A whole number between these, written as text, and no reference.
+    /// A whole number in this range, written as text. A reference is not possible.
     Number(u64, u64),
     /// One reference and nothing else.
     Reference,
@@ -116,12 +117,12 @@ pub enum Shape {
     Messages,
     /// An object that holds texts under these keys, the first of which is required.
     Object(&'static [&'static str]),
-    /// Whatever a view takes.
+    /// The data of a view.
     ViewData,
 }
 
 impl Shape {
-    /// Whether Connect takes this value. A placeholder of the template's stands for any static one.
+    /// Whether Connect accepts this value. A placeholder of the template counts as a static value.
     pub fn takes(&self, value: &Value) -> bool {
         let text = value.as_str();
         let is_placeholder = text.is_some_and(|text| text.starts_with("${") && text.ends_with('}'));
@@ -171,18 +172,18 @@ impl fmt::Display for Shape {
     }
 }
 
-/// What an action can come to, besides an error.
+/// The results of an action, besides errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Results {
-    /// Nothing that could be told apart.
+    /// There is only one result.
     None,
-    /// A value, for comparisons of every kind.
+    /// A value. All comparisons are possible.
     Value,
     /// A key that was pressed.
     Key,
     /// What an agent did with a view.
     ViewAction,
-    /// That it was interrupted.
+    /// An interruption.
     Interruption,
 }
 
@@ -227,7 +228,7 @@ pub const OPERATORS: [&str; 8] = [
     "NumberLessOrEqualTo",
 ];
 
-/// What an agent can do with AWS's own views, as their pages and AWS's samples have it.
+/// What an agent can do with AWS's own views, according to their pages and AWS's samples.
 pub const VIEWS: [(&str, &[&str]); 2] = [("detail", &["Back", "ActionSelected"]), ("form", &["Back", "Next", "Step"])];
 
 const fn required(name: &'static str, shape: Shape) -> Parameter {
@@ -238,7 +239,7 @@ const fn optional(name: &'static str, shape: Shape) -> Parameter {
     Parameter { name, is_required: false, shape }
 }
 
-/// An action that has nothing special about it; the table below says what each has.
+/// The defaults of an action. The table below says what is different for each.
 const PLAIN: ActionType = ActionType {
     name: "",
     parameters: &[],
@@ -298,7 +299,7 @@ pub static ACTIONS: [ActionType; 17] = [
             optional("SSML", Shape::Prompt),
             optional("PromptId", Shape::Text),
             required("InputTimeLimitSeconds", Shape::Number(1, 180)),
-            // Storing the input is another form of the block, with other branches.
+            // With stored input the block has other branches.
             required("StoreInput", Shape::Word(&["False"])),
         ],
         exactly_one_of: &["Text", "SSML", "PromptId"],
@@ -371,7 +372,7 @@ pub static ACTIONS: [ActionType; 17] = [
         parameters: &[
             required("LambdaFunctionARN", Shape::Text),
             required("InvocationTimeLimitSeconds", Shape::Number(1, 8)),
-            // An asynchronous one answers at another block, which none of our flows has.
+            // An asynchronous invocation needs another block for its answer. Our flows have none.
             required("InvocationType", Shape::Word(&["SYNCHRONOUS"])),
             optional("LambdaInvocationAttributes", Shape::Texts),
             required("ResponseValidation", Shape::OneText(&["ResponseType"])),

@@ -1,8 +1,9 @@
-//! The contact flows in `flows/`, in the [flow language](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language.html).
+//! The contact flows in `flows/`, in the [flow
+//! language](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language.html).
 //!
-//! - [`language`]: what Connect takes: the actions, their parameters, branches and limits
-//! - [`check`]: what is wrong with a flow, by file and block
-//! - [`attributes`]: the names that flows and functions hand to one another
+//! - [`language`]: what Connect accepts: the actions, their parameters, branches and limits
+//! - [`check`]: finds the faults of flows, by file and block
+//! - [`attributes`]: the names of the values that flows and functions pass to each other
 //! - [`picture`]: a flow as a Mermaid diagram
 
 pub mod attributes;
@@ -23,7 +24,7 @@ use language::FlowType;
 pub struct Fault {
     /// The flow's name, which is its file's without `.json`.
     pub flow: String,
-    /// The block's identifier, where it is about one.
+    /// The block's identifier, if it is about a block.
     pub block: Option<String>,
     /// What is wrong.
     pub what: String,
@@ -60,13 +61,13 @@ pub struct Action {
     pub identifier: String,
     pub action_type: String,
     pub parameters: Value,
-    /// Where it goes on where no other branch is taken.
+    /// The next block if no other branch is taken.
     pub next: Option<String>,
     pub conditions: Vec<Condition>,
     pub errors: Vec<ErrorBranch>,
 }
 
-/// A branch that is taken for what the block came to.
+/// A branch for a result of the block.
 #[derive(Clone, Debug)]
 pub struct Condition {
     pub operator: String,
@@ -74,7 +75,7 @@ pub struct Condition {
     pub next: String,
 }
 
-/// A branch that is taken where the block failed.
+/// A branch for an error of the block.
 #[derive(Clone, Debug)]
 pub struct ErrorBranch {
     pub error_type: String,
@@ -82,18 +83,18 @@ pub struct ErrorBranch {
 }
 
 impl Flow {
-    /// Reads a flow. What Connect would not even take for one is a fault; everything else is for [`check`].
+    /// Reads a flow. Returns a fault if it is not a flow at all. [`check`] finds all other faults.
     pub fn parse(name: &str, text: &str) -> Result<Self, Fault> {
         let fault =
             |block: Option<&str>, what: String| Fault { flow: name.to_owned(), block: block.map(str::to_owned), what };
-        let json: Value = serde_json::from_str(text).map_err(|error| fault(None, format!("is no JSON: {error}")))?;
+        let json: Value = serde_json::from_str(text).map_err(|error| fault(None, format!("is not JSON: {error}")))?;
         let flow_type = json["Metadata"]["type"].as_str().and_then(FlowType::parse);
         let flow_type = flow_type.ok_or_else(|| fault(None, "has no known type in its Metadata".to_owned()))?;
         let start = json["StartAction"].as_str().ok_or_else(|| fault(None, "has no StartAction".to_owned()))?;
         let actions = json["Actions"].as_array().ok_or_else(|| fault(None, "has no Actions".to_owned()))?;
         let actions = actions.iter().map(|action| {
             let identifier = action["Identifier"].as_str();
-            Action::parse(action).ok_or_else(|| fault(identifier, "lacks something that every block has".to_owned()))
+            Action::parse(action).ok_or_else(|| fault(identifier, "lacks a part that every block must have".to_owned()))
         });
         let actions = actions.collect::<Result<_, _>>()?;
         Ok(Self { name: name.to_owned(), flow_type, start: start.to_owned(), actions, json })
@@ -104,7 +105,7 @@ impl Flow {
         self.actions.iter().find(|action| action.identifier == identifier)
     }
 
-    /// The flow as Connect's API takes it: without the blanks.
+    /// The flow's JSON without spaces and line breaks, for Connect's API.
     pub fn content(&self) -> String {
         self.json.to_string()
     }
@@ -140,7 +141,7 @@ impl Action {
         })
     }
 
-    /// The block that is next where this error occurs.
+    /// The next block after this error.
     pub fn on_error(&self, error_type: &str) -> Option<&str> {
         self.errors.iter().find(|branch| branch.error_type == error_type).map(|branch| branch.next.as_str())
     }
@@ -152,7 +153,7 @@ impl Action {
         self.next.as_deref().into_iter().chain(conditions).chain(errors)
     }
 
-    /// What the caller hears of it.
+    /// The texts that the caller hears.
     pub fn spoken(&self) -> Vec<&str> {
         match self.action_type.as_str() {
             "MessageParticipant" | "GetParticipantInput" => self.parameters["Text"].as_str().into_iter().collect(),
@@ -195,7 +196,7 @@ pub fn filled(text: &str, value_of: impl Fn(&str) -> String) -> String {
     filled + rest
 }
 
-/// The references to what a flow knows, `$.External.name` for one, in a text.
+/// The references in a text, such as `$.External.name`.
 pub fn references(text: &str) -> Vec<&str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let starts = text.match_indices("$.").map(|(start, _)| start);

@@ -3,8 +3,8 @@
 use super::language::{self, Results};
 use super::{Action, Flow};
 
-/// Draws a flow: a node for each block, an arrow for each branch, dotted for those that are taken after an error and lead
-/// elsewhere than success does.
+/// Draws a flow: a node for each block, an arrow for each branch. An arrow is dotted if it is taken only after an
+/// error.
 pub fn draw(flow: &Flow) -> String {
     let mut lines = vec!["flowchart TD".to_owned()];
     let number = |identifier: &str| flow.actions.iter().position(|action| action.identifier == identifier);
@@ -21,8 +21,8 @@ pub fn draw(flow: &Flow) -> String {
     lines.join("\n")
 }
 
-/// A block: what asks or compares is a hexagon or a rhombus, what speaks has round corners, what invokes a function double
-/// sides, and what ends the flow is a circle.
+/// A block. One that asks is a hexagon, one that compares is a rhombus, one that speaks has round corners, one that
+/// invokes a function has double sides, and one that ends the flow is a circle.
 fn node(action: &Action) -> String {
     let label = format!("{}{}", escape(&action.identifier), detail(action));
     let (open, close) = match action.action_type.as_str() {
@@ -36,7 +36,7 @@ fn node(action: &Action) -> String {
     format!("{open}{label}{close}")
 }
 
-/// What the block's name does not say.
+/// What the block's name does not show.
 fn detail(action: &Action) -> String {
     let parameters = &action.parameters;
     let text = |name: &str| parameters[name].as_str().map(escape);
@@ -52,7 +52,7 @@ fn detail(action: &Action) -> String {
     detail.map(|detail| format!("<br/><small>{detail}</small>")).unwrap_or_default()
 }
 
-/// A way from one block to another.
+/// An arrow from one block to another.
 struct Arrow {
     target: String,
     labels: Vec<String>,
@@ -77,7 +77,7 @@ fn arrows(action: &Action) -> Vec<Arrow> {
         .iter_mut()
         .find(|arrow| arrow.target == target)
     {
-        // One arrow says it for both; one that success takes too is no error's.
+        // Branches to the same block share an arrow. It is not an error's arrow if success takes it too.
         Some(arrow) if arrow.is_error || !is_error => arrow.labels.extend(label),
         Some(_) if results == Results::None => {}
         Some(arrow) => arrow.labels.extend(label),
@@ -96,7 +96,7 @@ fn arrows(action: &Action) -> Vec<Arrow> {
         };
         add(&condition.next, Some(format!("{operator}{}", condition.operand)), false);
     }
-    // Where a block has results, NextAction repeats one of its other branches.
+    // If a block has results, NextAction repeats one of its other branches.
     if results == Results::None
         && let Some(next) = &action.next
         && !action.errors.iter().any(|branch| branch.error_type == "QueueAtCapacity")
@@ -118,7 +118,7 @@ fn arrows(action: &Action) -> Vec<Arrow> {
     arrows
 }
 
-/// Text as Mermaid takes it between quotes.
+/// Escapes a text for Mermaid's quotes.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
