@@ -63,7 +63,7 @@ impl Open {
 
 impl CircuitBreaker {
     /// Lets a call through. Returns `None` if the API counts as down. After the call, pass its verdict to
-    /// [`Admission::learn`].
+    /// `Admission::learn`.
     pub fn admit(&self) -> Option<Admission<'_>> {
         self.admit_at(SystemTime::now())
     }
