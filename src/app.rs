@@ -12,8 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::budget::{self, Budget, time_left};
 use crate::connect::{Attributes, Contact, PhoneNumber};
 use crate::dispatch::{Route, route};
-use crate::handlers::batch::{BatchReply, Source};
-use crate::handlers::{Answer, answer_batch, answer_flow, fallback};
+use crate::handlers::{Answer, BatchReply, Source, answer_flow, fallback};
 use crate::services::Services;
 use crate::telemetry::{Subject, milliseconds};
 use crate::vocabulary::{Action, Handler, Metric, Reason};
@@ -127,7 +126,7 @@ impl App {
         request_id: &str,
         budget: Budget,
     ) -> BatchReply {
-        let to_retry = answer_batch(source, records, &self.services, request_id, budget.deadline()).await;
+        let to_retry = source.answer(records, &self.services, request_id, budget.deadline()).await;
         let (handler, received, retried) = (source.handler().as_str(), records.len(), to_retry.len());
         let total_ms = milliseconds(budget.spent());
         if retried == 0 {
@@ -158,7 +157,7 @@ impl App {
         reply
     }
 
-    /// That reply, counted, and the handler it stands for.
+    /// Builds and counts the reply after a panic. Returns it with its handler.
     fn fallback_for(&self, payload: &str) -> (Handler, Reply) {
         let metrics = &self.services.metrics;
         match route(payload, self.services.config.action, metrics) {

@@ -22,7 +22,7 @@ pub const GRACE: Duration = Duration::from_millis(20);
 /// What a save reserves for the outbox, after the API was asked; at most half of its time.
 pub const OUTBOX: Duration = Duration::from_millis(500);
 
-/// The least time that the outbox is given: it does not answer faster.
+/// The least time that the outbox is given: SQS needs as long to answer.
 pub const LEAST_FOR_THE_OUTBOX: Duration = Duration::from_millis(50);
 
 /// What the table may cost. A lookup has it once, for finding and storing an answer together. A save has it twice: for
@@ -64,7 +64,8 @@ pub const LEAST_FOR_AN_ATTEMPT: Duration = Duration::from_millis(100);
 /// callers have waited 7.5 s in all before it opens.
 pub const CIRCUIT_OPEN_FIRST: Duration = Duration::from_secs(5);
 
-/// The longest time for which the circuit breaker stays open. An API that is up again is noticed about that late.
+/// The longest time for which the circuit breaker stays open. So it takes up to that long to notice that
+/// the API is up again.
 pub const CIRCUIT_OPEN_LONGEST: Duration = Duration::from_secs(60);
 
 /// The longest time for a batch; the save function's time-out is a minute. No caller waits for it.
@@ -88,7 +89,7 @@ pub const ITEMS_AT_ONCE: usize = 8;
 pub struct SaveDeadlines {
     /// The API must have answered.
     pub api: Instant,
-    /// The additional time for a second request. Words that come after the end of their call need one.
+    /// How much longer a standalone end may take than the call's own end; zero for a flow.
     pub second_request: Duration,
     /// Everything must be done.
     pub all: Instant,
@@ -199,6 +200,15 @@ mod tests {
             SaveDeadlines::of_a_flow(now, OUTBOX),
             SaveDeadlines { api: now, second_request: Duration::ZERO, all: now }
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_api_has_five_seconds_for_a_record_and_no_more_than_the_first_half_of_the_batch() {
+        let (began, seconds) = (Instant::now(), Duration::from_secs);
+        let record = || SaveDeadlines::of_a_record(began + seconds(27), began + seconds(54));
+        assert_eq!((record().api, record().all), (began + seconds(5), began + seconds(54)));
+        tokio::time::advance(seconds(25)).await;
+        assert_eq!((record().api, record().all), (began + seconds(27), began + seconds(54)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,9 +11,9 @@ const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Replaces every card number in `text` by `[card number]`: 13 to 19 digits, with or without spaces and dashes between
 /// them, whose Luhn check digit holds.
 ///
-/// A card number must consist of whole groups of digits, as they were written. So it is found beside its security code
-/// or after a phone number; some of the phone number's digits may be masked too. Inside a longer group nothing is
-/// searched: one in ten digit runs passes the check by chance.
+/// Only whole groups of digits are tried, as they were written, because one in ten runs of digits passes the check by
+/// chance. So a card number beside its security code is found; after a phone number, some of that number's digits may be
+/// masked too.
 pub fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = Cursor(text);

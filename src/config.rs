@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::aws;
 use crate::connect::AttributeName;
 use crate::sticky_calls::{ApiKey, BaseUrl};
-use crate::vocabulary::{Action, Setting};
+use crate::vocabulary::{Action, Setting, SettingForm};
 
 /// The variables that Lambda sets for every function and that its runtime library needs.
 const SET_BY_LAMBDA: [&str; 4] = [
@@ -291,11 +291,9 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 
     fn malformed(&mut self, setting: Setting) {
-        let form = setting.form();
-        // Text after a semicolon says what happens instead, so no default is named.
-        let says_all = form.takes.contains(';');
-        let expected =
-            if says_all { form.takes.to_owned() } else { format!("{}; {} is used", form.takes, form.default) };
+        let SettingForm { default, takes, instead } = setting.form();
+        let instead = instead.map_or_else(|| format!("{default} is used"), str::to_owned);
+        let expected = format!("{takes}; {instead}");
         self.malformed.push(Malformed { variable: setting.as_str(), expected });
     }
 

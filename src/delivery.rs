@@ -261,8 +261,8 @@ impl Work<'_> {
         })
     }
 
-    /// Enqueues the summary when it is its turn, and waits for that until `deadline`. A request that is `unfinished`
-    /// then goes on; the next call waits for the same request instead of sending a second one.
+    /// Waits for the summary's turn, enqueues it, and waits for SQS until `deadline`. If SQS is late, the request goes on
+    /// and is left in `unfinished`: the next call waits for it instead of sending a second one.
     async fn queue(
         &self,
         outbox: &Outbox,
@@ -300,7 +300,7 @@ impl Work<'_> {
             let Some(ledger) = &self.services.ledger else { return };
             let noted = ledger.note_words(self.summary, state, customer_ref, self.key().as_ref(), deadline).await;
             if let Err(error) = noted {
-                let what = "the table does not know that these words are safe: they may be taken twice";
+                let what = "the table does not know that these words are safe: they may be sent to the API twice";
                 degraded(Degradation::TableWrite, self.summary, self.services, &error, what);
             }
         };

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::connect::Contact;
-use crate::handlers::batch::Source;
+use crate::handlers::Source;
 use crate::json::Object;
 use crate::telemetry::Metrics;
 use crate::vocabulary::{Action, Degradation};

@@ -77,8 +77,8 @@ impl Summary {
         Some(self.words.as_ref()?.with_call_id(&self.request.call_id))
     }
 
-    /// The same summary as a standalone end. The API's documentation has it for saves from a back end, and the API
-    /// takes it in addition to the call's own end. `None` without words: then it would add nothing.
+    /// The same summary as a standalone end. The API documents it for saves that had no start, and takes it
+    /// in addition to the call's own end. `None` without words: then it would add nothing.
     pub fn standalone(&self, request: &EndRequest) -> Option<EndRequest> {
         let words = self.words.as_ref()?;
         let long = words.with_call_id(&request.call_id);
@@ -171,8 +171,8 @@ impl<'a> Mark<'a> {
     }
 
     /// Whether these words of this call are safe already. Connect copies attributes to related contacts, the mark
-    /// together with the words. So words from attributes may have another call's mark. Words that a block was `given`
-    /// may not.
+    /// together with the words. So words from attributes may have another call's mark. If the block itself was
+    /// `given` the words, the mark must name this call too.
     pub fn covers(&self, words: &WordsId, call_id: &str, given: bool) -> bool {
         self.words == words.0 && (!given || self.call_id == call_id)
     }

@@ -105,9 +105,11 @@ async fn if_the_table_is_slow_or_down_calls_are_looked_up_and_saved_all_the_same
         assert!(log.contains("the cache could not be read"), "{log}");
         let used_up = matches!(fault, AwsFault::Hang);
         assert_eq!(log.contains("the cache could not be written"), !used_up, "{log}");
-        for told in
-            ["the table was not read", "may be taken twice", "the cache may hold what was known before this save"]
-        {
+        for told in [
+            "the table was not read",
+            "may be sent to the API twice",
+            "the cache may hold what was known before this save",
+        ] {
             assert!(log.contains(told), "{told}: {log}");
         }
     }

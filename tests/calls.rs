@@ -14,17 +14,39 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stand_ins::aws::Aws;
 use stand_ins::contact_centre::{Call, Callback, Caller, ContactCentre, Failure, Moment, WrapUp};
+use stand_ins::flows::prompt;
 use stand_ins::sticky_calls::{Customer, Fault};
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
-const GREETING: &str = "Thank you for calling. One moment, please.";
-const MENU: &str = "For billing, press 1. For technical support, press 2. For sales, press 3.";
-const SAME_ISSUE: &str = "If you are calling about the same issue, press 1. For anything else, press 2.";
-const FULL: &str =
-    "All our lines are busy. If you would like us to call you back at the number you are calling from, press 1.";
-const PROMISE: &str = "We will call you back as soon as an agent is free. Goodbye.";
-const APOLOGY: &str = "We are sorry that nobody can take your call right now. Please call again later. Goodbye.";
+fn greeting() -> &'static str {
+    prompt("inbound", "Greet")
+}
+
+fn menu() -> &'static str {
+    prompt("inbound", "Menu")
+}
+
+fn same_issue() -> &'static str {
+    prompt("inbound", "Same issue")
+}
+
+fn full() -> &'static str {
+    prompt("inbound", "Offer a callback")
+}
+
+fn promise() -> &'static str {
+    prompt("inbound", "Promise a callback")
+}
+
+fn apology() -> &'static str {
+    prompt("inbound", "Apologise")
+}
+
+/// The welcome that says what the last call was about.
+fn welcome(last_issue: &str) -> String {
+    prompt("inbound", "Welcome back with the last issue").replace("$.External.last_issue", last_issue)
+}
 
 const SETTLED: WrapUp = WrapUp { summary: "Credit note was missing", notes: "Sent it by e-mail", status: "resolved" };
 
@@ -134,7 +156,7 @@ fn was_served(call: &Call) -> bool {
 async fn a_first_time_caller_chooses_from_the_menu_and_the_agent_learns_that_it_is_the_first_call() {
     let mut centre = centre().await;
     let mut call = centre.call(Caller::from("+12025550177").pressing("1")).await;
-    assert_eq!(call.heard(), [GREETING, MENU]);
+    assert_eq!(call.heard(), [greeting(), menu()]);
     assert_eq!(call.queue(), Some(("billing", 5)));
     let attributes =
         ["lookup_status", "customer_context", "intent", "intent_status", "caller_confidence", "customer_ref"];
@@ -148,7 +170,7 @@ async fn a_first_time_caller_chooses_from_the_menu_and_the_agent_learns_that_it_
     centre.agent_answers(&mut call).await;
     assert_eq!(call.agent_saw()[0]["Description"], "First call");
     centre.agent_leaves(&mut call).await;
-    assert_eq!(call.heard().last(), Some(&"Thank you for calling. Goodbye."));
+    assert_eq!(call.heard().last(), Some(&prompt("disconnect", "Say goodbye")));
     assert_eq!(ends(&centre), [""; 0], "somebody may be writing");
     let open = WrapUp { summary: "Invoice 4711 charges the setup fee twice", notes: "", status: "open" };
     centre.wrap_up(&mut call, Some(open)).await;
@@ -175,8 +197,8 @@ async fn the_callers_choice_becomes_the_open_intent_and_leads_to_its_queue() {
 async fn a_returning_caller_is_welcomed_back_with_the_open_billing_issue_and_gets_priority() {
     let mut centre = centre_that_knows(&[john()]).await;
     let mut call = centre.call(from_john().pressing("1")).await;
-    let welcome = "Welcome back. The last time, it was about this: Invoice 4711 charges the setup fee twice";
-    assert_eq!(call.heard(), [GREETING, welcome, SAME_ISSUE]);
+    let welcome = welcome("Invoice 4711 charges the setup fee twice");
+    assert_eq!(call.heard(), [greeting(), &welcome, same_issue()]);
     assert_eq!(call.queue(), Some(("billing", 2)));
     let attributes =
         ["lookup_status", "customer_context", "intent", "intent_status", "caller_confidence", "customer_ref"];
@@ -215,7 +237,7 @@ async fn with_a_lower_threshold_a_caller_is_welcomed_back_by_number_alone() {
     centre.agent_leaves(&mut call).await;
     centre.wrap_up(&mut call, Some(WrapUp { summary: "Try it out", notes: "", status: "open" })).await;
     let mut again = centre.call(newcomer()).await;
-    assert_eq!(again.heard()[1], "Welcome back. The last time, it was about this: Try it out");
+    assert_eq!(again.heard()[1], welcome("Try it out"));
     assert_eq!(again.queue(), Some(("billing", 2)));
     centre.agent_answers(&mut again).await;
     assert!(again.agent_saw()[0].to_string().contains("Last issue: Try it out"));
@@ -226,7 +248,7 @@ async fn a_returning_caller_who_calls_about_something_else_gets_the_menu_and_no_
     let mut centre = centre_that_knows(&[john()]).await;
     for keys in ["23", "93"] {
         let call = centre.call(from_john().pressing(keys)).await;
-        assert_eq!(call.heard()[2..], [SAME_ISSUE, MENU]);
+        assert_eq!(call.heard()[2..], [same_issue(), menu()]);
         assert_eq!((call.queue(), call.attribute("intent")), (Some(("sales", 5)), "sales"));
     }
 }
@@ -242,16 +264,16 @@ async fn a_returning_caller_who_presses_nothing_gets_to_the_queue_of_the_open_in
 #[tokio::test]
 async fn every_open_intent_with_a_queue_is_spoken_by_its_label_and_routed_to_its_queue() {
     let labels = [
-        ("billing_issue", "Welcome back. Your billing question with us is still open.", "billing"),
-        ("technical_support", "Welcome back. Your technical question with us is still open.", "technical_support"),
-        ("escalation", "Welcome back. Your request with our specialists is still open.", "escalation"),
+        ("billing_issue", "Welcome back with billing", "billing"),
+        ("technical_support", "Welcome back with technical support", "technical_support"),
+        ("escalation", "Welcome back with an escalation", "escalation"),
     ];
     for (intent, welcome, queue) in labels {
         let mut john = john_with(&[("last_issue_source", "agent_notes")]);
         john.open_intents = vec![(intent.to_owned(), 1)];
         let mut centre = centre_that_knows(&[john]).await;
         let call = centre.call(from_john().pressing("1")).await;
-        assert_eq!(call.heard(), [GREETING, welcome, SAME_ISSUE]);
+        assert_eq!(call.heard(), [greeting(), prompt("inbound", welcome), same_issue()]);
         assert_eq!((call.queue(), call.attribute("intent")), (Some((queue, 2)), intent));
     }
 }
@@ -262,7 +284,7 @@ async fn an_agents_notes_are_never_read_to_the_caller() {
     john.open_intents.clear();
     let mut centre = centre_that_knows(&[john]).await;
     let mut call = centre.call(from_john().pressing("2")).await;
-    assert_eq!(call.heard(), [GREETING, "Welcome back.", MENU]);
+    assert_eq!(call.heard(), [greeting(), prompt("inbound", "Welcome back"), menu()]);
     assert_eq!(call.queue(), Some(("technical_support", 5)));
     centre.agent_answers(&mut call).await;
     assert!(call.agent_saw()[0].to_string().contains("Last issue: Difficult customer"), "the agent reads them");
@@ -273,7 +295,7 @@ async fn the_filler_of_an_earlier_call_is_not_read_to_the_caller() {
     let john = john_with(&[("last_issue", "Customer called for support")]);
     let mut centre = centre_that_knows(&[john]).await;
     let call = centre.call(from_john().pressing("1")).await;
-    assert_eq!(call.heard()[1], "Welcome back. Your billing question with us is still open.");
+    assert_eq!(call.heard()[1], prompt("inbound", "Welcome back with billing"));
 }
 
 #[tokio::test]
@@ -292,14 +314,14 @@ async fn an_open_intent_without_a_queue_goes_to_the_general_queue_with_priority(
     let call = centre.call(from_john().pressing("1")).await;
     assert_eq!((call.queue(), call.attribute("intent")), (Some(("general", 2)), "refund_request"));
     let silent = centre.call(from_john().pressing("-3")).await;
-    assert_eq!((silent.heard()[3], silent.queue()), (MENU, Some(("sales", 5))));
+    assert_eq!((silent.heard()[3], silent.queue()), (menu(), Some(("sales", 5))));
 }
 
 #[tokio::test]
 async fn an_unconfirmed_caller_hears_nothing_personal_and_is_routed_by_the_open_intent() {
     let mut centre = centre_that_knows(&[john()]).await;
     let mut call = centre.call(Caller::from("+12025550102")).await;
-    assert_eq!(call.heard(), [GREETING, "It is good to hear from you."]);
+    assert_eq!(call.heard(), [greeting(), prompt("inbound", "Greet softly")]);
     assert_eq!((call.queue(), call.attribute("intent")), (Some(("billing", 2)), "billing_issue"));
     assert_eq!(call.attribute("lookup_status"), "unconfirmed");
     centre.agent_answers(&mut call).await;
@@ -316,7 +338,7 @@ async fn an_unconfirmed_caller_gets_to_the_queue_of_the_open_intent_or_hears_the
     }
     let mut centre = centre_that_knows(&[john_about("refund_request")]).await;
     let call = centre.call(Caller::from("+12025550102").pressing("3")).await;
-    assert_eq!((call.heard()[2], call.queue()), (MENU, Some(("sales", 5))));
+    assert_eq!((call.heard()[2], call.queue()), (menu(), Some(("sales", 5))));
 }
 
 #[tokio::test]
@@ -325,7 +347,7 @@ async fn an_unconfirmed_caller_without_an_open_intent_chooses_from_the_menu() {
     john.open_intents.clear();
     let mut centre = centre_that_knows(&[john]).await;
     let call = centre.call(Caller::from("+12025550102").pressing("3")).await;
-    assert_eq!(call.heard(), [GREETING, "It is good to hear from you.", MENU]);
+    assert_eq!(call.heard(), [greeting(), prompt("inbound", "Greet softly"), menu()]);
     assert_eq!(call.queue(), Some(("sales", 5)));
 }
 
@@ -356,7 +378,7 @@ async fn only_a_confirmed_vip_gets_to_the_vip_queue() {
 async fn an_anonymous_caller_is_served_like_others_and_nothing_is_saved() {
     let mut centre = centre().await;
     let mut call = centre.call(Caller::anonymous().pressing("2")).await;
-    assert_eq!(call.heard(), [GREETING, MENU]);
+    assert_eq!(call.heard(), [greeting(), menu()]);
     assert_eq!(call.queue(), Some(("technical_support", 5)));
     assert_eq!(["customer_ref", "lookup_status", "caller_confidence"].map(|name| call.attribute(name)), [""; 3]);
     centre.agent_answers(&mut call).await;
@@ -374,7 +396,7 @@ async fn with_the_api_down_callers_are_served_and_keep_the_attributes_of_earlier
         let mut centre = centre_that_knows(&[john()]).await;
         centre.api.fail_always(Some(fault));
         let call = centre.call(from_john().bringing("customer_ref", "cust_stored").pressing("1")).await;
-        assert_eq!(call.heard(), [GREETING, MENU]);
+        assert_eq!(call.heard(), [greeting(), menu()]);
         assert_eq!(call.queue(), Some(("billing", 5)));
         assert_eq!(call.attribute("customer_ref"), "cust_stored");
         assert_eq!((call.attribute("lookup_status"), call.attribute("call_id")), ("unavailable", &*call.contact().id));
@@ -416,7 +438,7 @@ async fn with_the_api_hanging_the_caller_waits_no_longer_than_the_budget() {
     let mut centre = ContactCentre::open_with_outbox(BOOTSTRAP, &[("STICKY_CALLS_TIMEOUT_MS", "300")]).await;
     centre.api.fail_always(Some(Fault::Hang));
     let call = centre.call(from_john().pressing("1")).await;
-    assert_eq!((call.heard(), call.queue()), (vec![GREETING, MENU], Some(("billing", 5))));
+    assert_eq!((call.heard(), call.queue()), (vec![greeting(), menu()], Some(("billing", 5))));
     let silence = call.moments.iter().find_map(|moment| match moment {
         Moment::WaitsInSilence(silence) => Some(*silence),
         _ => None,
@@ -429,10 +451,10 @@ async fn if_lambda_refuses_every_invocation_callers_are_served_and_the_agent_can
     let mut centre = centre_that_knows(&[john()]).await;
     centre.functions_fail = true;
     let mut call = centre.call(from_john().pressing("1")).await;
-    assert_eq!((call.heard(), call.queue()), (vec![GREETING, MENU], Some(("billing", 5))));
+    assert_eq!((call.heard(), call.queue()), (vec![greeting(), menu()], Some(("billing", 5))));
     centre.agent_answers(&mut call).await;
     centre.agent_leaves(&mut call).await;
-    assert_eq!(call.heard().last(), Some(&"Thank you for calling. Goodbye."));
+    assert_eq!(call.heard().last(), Some(&prompt("disconnect", "Say goodbye")));
     assert_eq!(call.attribute("sticky_calls_saved"), "");
 }
 
@@ -604,7 +626,7 @@ async fn a_contact_is_marked_only_after_its_words_are_safe() {
     centre.api.fail_always(Some(Fault::status(500)));
     centre.agent_leaves(&mut call).await;
     centre.wrap_up(&mut call, Some(SETTLED)).await;
-    assert!(call.agent_read().last().unwrap().starts_with("This could not be saved just now."));
+    assert!(call.agent_read().last().unwrap().starts_with(prompt("wrap-up", "Could not save")));
     assert!(call.contacts.iter().all(|contact| !contact.attributes.contains_key("sticky_calls_saved")));
     centre.api.fail_always(None);
     centre.stream_records(&call).await;
@@ -818,7 +840,7 @@ async fn if_the_save_function_cannot_be_reached_both_agents_words_are_saved_from
         centre.transfer(&mut call, "technical_support");
         centre.functions_fail = true;
         centre.wrap_up_of(&mut call, &first, Some(HANDED_OVER)).await;
-        assert!(call.agent_read()[0].starts_with("This could not be saved just now."));
+        assert!(call.agent_read()[0].starts_with(prompt("wrap-up", "Could not save")));
         centre.functions_fail = false;
         centre.stream_record_of(&call, &first).await;
         centre.agent_answers(&mut call).await;
@@ -915,7 +937,7 @@ async fn a_chat_customer_is_known_by_the_web_pages_id_and_gets_no_menu() {
     let mut centre = centre_that_knows(&[john_with(&[("tier", "gold")])]).await;
     let mut call = centre.call(Caller::in_chat("C-1002")).await;
     // The id alone is not enough for a welcome, and nobody can press keys in a chat.
-    assert_eq!(call.heard(), [GREETING, "It is good to hear from you."]);
+    assert_eq!(call.heard(), [greeting(), prompt("inbound", "Greet softly")]);
     assert_eq!(call.queue(), Some(("billing", 2)));
     centre.wait(&mut call, Duration::from_secs(600), "").await;
     assert_eq!(call.heard().len(), 2, "a waiting chat gets no prompts");
@@ -924,14 +946,14 @@ async fn a_chat_customer_is_known_by_the_web_pages_id_and_gets_no_menu() {
     centre.stream_records(&call).await;
     assert_eq!(ends(&centre), [JOHN_SETTLED]);
     let stranger = centre.call(Caller::in_chat("C-9999")).await;
-    assert_eq!((stranger.heard(), stranger.queue()), (vec![GREETING], Some(("general", 5))));
+    assert_eq!((stranger.heard(), stranger.queue()), (vec![greeting()], Some(("general", 5))));
 }
 
 #[tokio::test]
 async fn a_caller_who_has_opted_out_is_neither_looked_up_nor_saved() {
     let mut centre = centre_that_knows(&[john()]).await;
     let mut call = centre.call(from_john().bringing("sticky_calls_opt_out", "true").pressing("1")).await;
-    assert_eq!((call.heard(), call.queue()), (vec![GREETING, MENU], Some(("billing", 5))));
+    assert_eq!((call.heard(), call.queue()), (vec![greeting(), menu()], Some(("billing", 5))));
     centre.agent_answers(&mut call).await;
     centre.agent_leaves(&mut call).await;
     centre.wrap_up(&mut call, Some(SETTLED)).await;
@@ -944,7 +966,10 @@ async fn a_caller_who_presses_a_wrong_key_is_asked_again_and_then_served_without
     let mut centre = centre().await;
     for keys in ["9-", "-9", "--", "99"] {
         let call = centre.call(Caller::anonymous().pressing(keys)).await;
-        assert_eq!(call.heard(), [GREETING.to_owned(), MENU.to_owned(), format!("Sorry, I did not get that. {MENU}")]);
+        assert_eq!(
+            call.heard(),
+            [greeting().to_owned(), menu().to_owned(), prompt("inbound", "Menu again").to_owned()]
+        );
         assert_eq!(call.queue(), Some(("general", 5)));
     }
     for (keys, queue) in [("91", "billing"), ("92", "technical_support"), ("93", "sales"), ("-1", "billing")] {
@@ -962,14 +987,14 @@ async fn if_the_queue_is_full_a_callback_is_offered_and_an_open_intent_gives_it_
     let mut centre = centre_that_knows(&[john()]).await;
     centre.full_queues.insert("billing".to_owned());
     let returning = centre.call(from_john().pressing("11")).await;
-    assert_eq!(returning.heard()[3..], [FULL, PROMISE]);
+    assert_eq!(returning.heard()[3..], [full(), promise()]);
     let number = "+12025550102".to_owned();
     let first = Callback { queue: "billing".to_owned(), number, after_seconds: 5, priority: 2 };
     assert_eq!(returning.callback(), Some(&first));
     let stranger = centre.call(Caller::from("+12025550177").pressing("11")).await;
     let number = "+12025550177".to_owned();
     let later = Callback { queue: "billing".to_owned(), number, after_seconds: 60, priority: 5 };
-    assert_eq!((stranger.callback(), stranger.heard().last()), (Some(&later), Some(&PROMISE)));
+    assert_eq!((stranger.callback(), stranger.heard().last()), (Some(&later), Some(&promise())));
     let called_back = stranger.contacts.last().unwrap();
     assert_eq!(
         (called_back.initiation_method, called_back.attributes["intent"].as_str()),
@@ -1006,12 +1031,12 @@ async fn a_callback_is_promised_only_if_it_could_be_created() {
         ] {
             let call = centre.call(caller).await;
             assert!(was_served(&call), "{failure:?}");
-            assert_eq!(call.callback().is_some(), call.heard().contains(&PROMISE), "{failure:?}: {:?}", call.heard());
+            assert_eq!(call.callback().is_some(), call.heard().contains(&promise()), "{failure:?}: {:?}", call.heard());
         }
     }
     centre.broken = Some(Failure::of("inbound", "Transfer to queue"));
     let call = centre.call(from_john().pressing("11")).await;
-    assert_eq!(call.heard().last(), Some(&PROMISE), "a failed transfer offers a callback, like a full queue");
+    assert_eq!(call.heard().last(), Some(&promise()), "a failed transfer offers a callback, like a full queue");
 }
 
 #[tokio::test]
@@ -1020,15 +1045,15 @@ async fn if_the_queue_is_full_a_caller_who_gets_no_callback_hears_why_or_an_apol
     centre.full_queues.extend(["billing".to_owned(), "general".to_owned()]);
     for keys in ["1", "19"] {
         let declined = centre.call(Caller::from("+12025550176").pressing(keys)).await;
-        assert_eq!(declined.heard().last(), Some(&APOLOGY));
+        assert_eq!(declined.heard().last(), Some(&apology()));
     }
     let declined = centre.call(Caller::from("+12025550177").pressing("1")).await;
-    assert_eq!(declined.heard()[2..], [FULL, APOLOGY]);
+    assert_eq!(declined.heard()[2..], [full(), apology()]);
     let anonymous = centre.call(Caller::anonymous().pressing("11")).await;
-    let no_number = "We cannot call you back at this number. Please call again later. Goodbye.";
-    assert_eq!(anonymous.heard()[2..], [FULL, no_number]);
+    let no_number = prompt("inbound", "No number to call back");
+    assert_eq!(anonymous.heard()[2..], [full(), no_number]);
     let chat = centre.call(Caller::in_chat("C-1")).await;
-    assert_eq!(chat.heard(), [GREETING, APOLOGY]);
+    assert_eq!(chat.heard(), [greeting(), apology()]);
     for call in [declined, anonymous, chat] {
         assert_eq!((call.callback(), call.moments.last()), (None, Some(&Moment::IsDisconnected)));
     }
@@ -1036,14 +1061,14 @@ async fn if_the_queue_is_full_a_caller_who_gets_no_callback_hears_why_or_an_apol
 
 #[tokio::test]
 async fn a_caller_who_waits_too_long_is_offered_a_callback_and_can_go_on_waiting() {
-    const OFFER: &str = "If you would rather be called back at the number you are calling from, press 1. To go on waiting, stay on the line.";
-    const WAIT: &str = "Thank you for waiting. An agent will be with you as soon as possible.";
+    let offer = prompt("queue", "Offer a callback");
+    let wait = prompt("queue", "Wait");
     let mut centre = centre_that_knows(&[john()]).await;
     let mut patient = centre.call(from_john().pressing("1")).await;
     centre.wait(&mut patient, Duration::from_secs(119), "1").await;
-    assert_eq!(patient.heard()[3..], [WAIT]);
+    assert_eq!(patient.heard()[3..], [wait]);
     centre.wait(&mut patient, Duration::from_secs(300), "-1").await;
-    assert_eq!(patient.heard()[4..], [WAIT, OFFER, WAIT, OFFER, PROMISE]);
+    assert_eq!(patient.heard()[4..], [wait, offer, wait, offer, promise()]);
     let number = "+12025550102".to_owned();
     assert_eq!(
         patient.callback(),
@@ -1060,7 +1085,7 @@ async fn a_caller_who_waits_too_long_is_offered_a_callback_and_can_go_on_waiting
 
     let mut anonymous = centre.call(Caller::anonymous().pressing("1")).await;
     centre.wait(&mut anonymous, Duration::from_secs(120), "1").await;
-    assert_eq!(anonymous.heard()[4..], ["We cannot call you back at this number.", WAIT]);
+    assert_eq!(anonymous.heard()[4..], [prompt("queue", "No number to call back"), wait]);
     assert_eq!(anonymous.callback(), None);
 }
 
@@ -1077,7 +1102,7 @@ async fn every_waiting_caller_stays_in_the_queue_or_is_called_back_whichever_blo
         let is_disconnected = call.moments.last() == Some(&Moment::IsDisconnected);
         let is_promised = call.callback().is_some();
         assert_eq!(is_disconnected, is_promised, "{failure:?}: {call:#?}");
-        assert!(is_promised || !call.heard().contains(&PROMISE), "{failure:?}: {call:#?}");
+        assert!(is_promised || !call.heard().contains(&promise()), "{failure:?}: {call:#?}");
     }
 }
 
@@ -1087,6 +1112,6 @@ async fn callers_hear_the_same_as_new_callers_if_the_api_sends_an_invalid_answer
         let mut centre = centre().await;
         centre.api.fail_always(Some(Fault::body(body)));
         let call = centre.call(from_john().pressing("1")).await;
-        assert_eq!((call.heard(), call.queue()), (vec![GREETING, MENU], Some(("billing", 5))), "{body}");
+        assert_eq!((call.heard(), call.queue()), (vec![greeting(), menu()], Some(("billing", 5))), "{body}");
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use stand_ins::flows::{Flow, picture, texts};
+use sticky_connect::budget;
 use sticky_connect::services::outbox;
 use sticky_connect::vocabulary::{
     Degradation, Handler, IdentifyAttribute, LookupStatus, Metric, NAMESPACE, Reason, SaveAttribute, SaveStatus,
@@ -70,7 +71,13 @@ fn the_reference_has_every_word_and_no_others() {
         .iter()
         .map(|metric| {
             let dimensions = if metric.handlers().is_empty() { "`service`" } else { "`service`, `handler`" };
-            row(metric.as_str(), &[metric.unit().as_str(), dimensions, metric.meaning()])
+            let reasons = Reason::ALL.iter().filter(|reason| reason.needs_an_operator()).map(|reason| reason.as_str());
+            let reasons = reasons.filter(|_| *metric == Metric::NeedsOperator);
+            let degradations =
+                Degradation::ALL.iter().filter(|known| known.total() == *metric).map(|known| known.as_str());
+            let parts: Vec<_> = reasons.chain(degradations).map(code).collect();
+            let parts = if parts.is_empty() { String::new() } else { format!(" It counts {}.", parts.join(", ")) };
+            row(metric.as_str(), &[metric.unit().as_str(), dimensions, &format!("{}{parts}", metric.meaning())])
         })
         .collect();
     let settings = Setting::ALL.iter().map(|setting| {
@@ -141,7 +148,8 @@ fn the_vocabulary_for_the_templates_tests_is_the_codes() {
             json!({"name": setting.as_str(), "default": setting.form().default, "meaning": setting.meaning()})
         }).collect::<Vec<_>>(),
         "attributes": attributes.map(|(handler, name)| json!({"name": name, "handler": handler.as_str()})).collect::<Vec<_>>(),
-        "outbox": {"max_receives": outbox::MAX_RECEIVES, "longest_wait_s": outbox::LONGEST_WAIT.as_secs()},
+        "outbox": {"max_receives": outbox::MAX_RECEIVES, "longest_wait_s": outbox::LONGEST_WAIT.as_secs(),
+            "share_ms": budget::OUTBOX.as_millis()},
     });
     check("tests/template/vocabulary.json", |_| format!("{vocabulary:#}\n"));
 }

@@ -10,6 +10,7 @@ use stand_ins::events::{event, record, stream, with_contact, with_parameter};
 use stand_ins::log::{lines, metrics};
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::{Fault, KEY};
+use sticky_connect::vocabulary::{Metric, MetricUnit};
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 const BUDGET: (&str, &str) = ("STICKY_CALLS_TIMEOUT_MS", "300");
@@ -59,9 +60,10 @@ async fn of_aws_fault(fault: AwsFault, variables: &[(&str, &str)], event: Value)
 
 /// The names that a line counts with more than 0, without the times.
 fn counted(line: &Value) -> BTreeSet<&str> {
-    let beside = ["_aws", "service", "handler", "level", "timestamp", "message", "request_id", "api_ms", "answer_ms"];
+    let beside = ["_aws", "service", "handler", "level", "timestamp", "message", "request_id"];
     let fields = line.as_object().unwrap().iter().filter(|(_, value)| **value != 0);
-    fields.map(|(name, _)| name.as_str()).filter(|name| !beside.contains(name)).collect()
+    let is_time = |name: &str| Metric::parse(name).is_some_and(|metric| metric.unit() == MetricUnit::Milliseconds);
+    fields.map(|(name, _)| name.as_str()).filter(|name| !beside.contains(name) && !is_time(name)).collect()
 }
 
 macro_rules! assert_counted {

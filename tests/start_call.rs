@@ -182,6 +182,13 @@ async fn a_contact_without_a_usable_call_id_is_an_invalid_event() {
 
 // --- what the flow gets ---
 
+/// The answer has these values. All of a whole answer is in `tests/answers`.
+fn assert_holds(answer: &Value, expected: &Value) {
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&answer[name], value, "{name}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_returning_caller_gets_everything_that_earlier_calls_left() {
     let expected = json!({
@@ -208,7 +215,7 @@ async fn a_returning_caller_gets_everything_that_earlier_calls_left() {
         "var_resolution": "Credit note sent",
         "var_call_date": "2026-01-30T09:15:00.000Z",
     });
-    assert_eq!(stack().await.invoke(&event("returning_caller")).await, expected);
+    assert_holds(&stack().await.invoke(&event("returning_caller")).await, &expected);
 }
 
 #[tokio::test]
@@ -409,5 +416,5 @@ async fn the_fallback_has_the_values_of_an_unknown_caller() {
         "lookup_status": "unavailable", "lookup_reason": "unauthorized", "lookup_source": "",
         "var_name": "", "var_tier": "", "var_resolution": "", "var_call_date": "",
     });
-    assert_eq!(answer, expected);
+    assert_holds(&answer, &expected);
 }

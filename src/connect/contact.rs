@@ -50,7 +50,7 @@ impl<'a> Contact<'a> {
         self.parameter(name).or_else(|| self.attribute(name))
     }
 
-    /// A contact attribute. The contact record will have it too.
+    /// A contact attribute. Unlike a parameter, it is in the contact record too.
     pub fn attribute(&self, name: &str) -> Option<String> {
         not_blank(self.attributes.scalar(name)?)
     }
@@ -98,8 +98,8 @@ impl<'a> Contact<'a> {
         self.text("CustomerId").filter(|_| self.is_authentic())
     }
 
-    /// Whether no authentication was required, or it succeeded. Its form in an event is not documented, so the status
-    /// is read in every form that segment attributes have.
+    /// Whether no authentication was required, or it succeeded. The form of the status in an event is not
+    /// documented, so it is read in every form that segment attributes have.
     fn is_authentic(&self) -> bool {
         const NAME: &str = "connect:CustomerAuthentication";
         let segment = self.data.object("SegmentAttributes").unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What kind of contact it is, and whether it is looked up and saved. Nothing else decides this.
+//! What kind of contact it is, and whether it is looked up and saved. Nothing else decides this for flows; of the
+//! records, `handlers/contact_records.rs` leaves out more.
 //!
 //! The kind follows from [the initiation
 //! method](https://docs.aws.amazon.com/connect/latest/adminguide/contact-initiation-methods.html), the channel and the

@@ -1,89 +1,19 @@
-//! A batch: its source, how its items are processed, and the answer with its batch item failures.
+//! How a batch's items are processed, and which of them failed.
 //!
 //! A few items are processed at once, and all before the deadline. A queue's items are independent. A stream's are
 //! enqueued in order, because Lambda retries everything from the first failed item on.
 
 use std::panic::AssertUnwindSafe;
 
-use aws_lambda_events::event::sqs::SqsBatchResponse;
-use aws_lambda_events::event::streams::KinesisEventResponse;
 use futures_util::{FutureExt, StreamExt, stream};
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::ITEMS_AT_ONCE;
-use crate::json::Object;
 use crate::turn::{Line, Turn};
-use crate::vocabulary::{Handler, Reason};
+use crate::vocabulary::Reason;
 
 /// The detail in an abandoned item's report.
-pub const ABANDONED: &str = "abandoned: a bug, or the time was up";
-
-/// Where a batch comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// An SQS queue: the outbox.
-    Queue,
-    /// A Kinesis stream: contact records.
-    Stream,
-}
-
-impl Source {
-    /// The source with this `eventSource`.
-    pub fn parse(event_source: &str) -> Option<Self> {
-        match event_source {
-            "aws:sqs" => Some(Self::Queue),
-            "aws:kinesis" => Some(Self::Stream),
-            _ => None,
-        }
-    }
-
-    /// The handler that processes it.
-    pub fn handler(self) -> Handler {
-        match self {
-            Self::Queue => Handler::Redelivery,
-            Self::Stream => Handler::ContactRecords,
-        }
-    }
-
-    /// An item's id, or a blank one if it has none. For a blank id [Lambda retries the whole
-    /// batch](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html), so nothing is lost.
-    pub fn item_id(self, record: &RawValue) -> String {
-        let record = Object::parse(record.get()).unwrap_or_default();
-        let id = match self {
-            Self::Queue => record.text("messageId"),
-            Self::Stream => record.object("kinesis").and_then(|kinesis| kinesis.text("sequenceNumber")),
-        };
-        id.unwrap_or_default()
-    }
-
-    /// The reply that makes Lambda retry these items.
-    pub fn reply(self, to_retry: Vec<String>) -> BatchReply {
-        match self {
-            Self::Queue => {
-                let mut reply = SqsBatchResponse::default();
-                reply.set_failures(to_retry);
-                BatchReply::Queue(reply)
-            }
-            Self::Stream => {
-                let mut reply = KinesisEventResponse::default();
-                reply.set_failures(to_retry);
-                BatchReply::Stream(reply)
-            }
-        }
-    }
-}
-
-/// AWS's partial batch response.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum BatchReply {
-    /// To a queue.
-    Queue(SqsBatchResponse),
-    /// To a stream.
-    Stream(KinesisEventResponse),
-}
+pub const ABANDONED: &str = "abandoned";
 
 /// Does `work` for every item and returns the ids to retry; `work` returns those of its item. If `work` panics or does
 /// not end by `deadline`, the item is abandoned: all of its `ids` are retried, and `abandoned` gets the reason. No
@@ -253,21 +183,5 @@ mod tests {
         // The one that waits is not abandoned: its turn did not come.
         assert_eq!(told, [("hangs", Reason::Timeout), ("panics", Reason::Internal)]);
         assert!(Turn::at_once().comes().await);
-    }
-
-    #[test]
-    fn a_reply_names_the_items_to_retry_and_a_blank_id_means_all_of_them() {
-        let reply = |source: Source, records: &[&str]| {
-            let records = records.iter().map(|record| serde_json::from_str::<&RawValue>(record).unwrap());
-            serde_json::to_value(source.reply(records.map(|record| source.item_id(record)).collect())).unwrap()
-        };
-        let failures = |ids: &[&str]| {
-            let ids: Vec<_> = ids.iter().map(|id| serde_json::json!({"itemIdentifier": id})).collect();
-            serde_json::json!({"batchItemFailures": ids})
-        };
-        assert_eq!(reply(Source::Queue, &[]), failures(&[]));
-        assert_eq!(reply(Source::Queue, &[r#"{"messageId":"m1"}"#, "{}", "7"]), failures(&["m1", "", ""]));
-        let records = [r#"{"kinesis":{"sequenceNumber":"7"}}"#, r#"{"kinesis":7}"#];
-        assert_eq!(reply(Source::Stream, &records), failures(&["7", ""]));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A disconnect flow does not run if the caller hangs up first, and it runs before an agent has written notes. The
 //! contact record comes for every contact, and after the notes. It comes at least once, and again whenever attributes
-//! change. A record with words is always saved. A record without words is saved only if it is the last segment's
-//! contact record.
+//! change. Of the contacts whose records are saved, one with words is always saved, and one without words only if it is
+//! the last segment's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,9 +27,9 @@ use crate::telemetry::{Report, Subject};
 use crate::turn::Turn;
 use crate::vocabulary::{Degradation, Handler, Reason};
 
-/// Saves the contact records of a batch before `deadline`. One that can't be delivered goes to the outbox. If that
-/// fails too, no other record is started, and it is retried with all that were not started. Returns their sequence
-/// numbers.
+/// Saves the contact records of a batch before `deadline`. One that the API does not take goes to the outbox. A record
+/// that neither takes stops the batch: Lambda retries it and all that were not started. Returns the sequence numbers of
+/// those.
 pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let Batch { mut entries, opted_out } = read(records, services, request_id, Timestamp::now());
@@ -123,8 +123,9 @@ fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Times
     // The index of each entry, by its words' id; without words, by its call's id.
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for (number, record) in (0..).zip(records) {
-        let text = text(record).unwrap_or_default();
-        let sequence_number = batch::Source::Stream.item_id(record);
+        let kinesis = kinesis(record);
+        let text = text(&kinesis).unwrap_or_default();
+        let sequence_number = kinesis.text("sequenceNumber").unwrap_or_default();
         // Within one call, words that come later in the batch must count as newer.
         let now = now.saturating_add(SignedDuration::from_millis(number)).unwrap_or(now);
         let Some(record) = ContactRecord::parse(&text) else {
@@ -178,11 +179,11 @@ impl Entry {
 fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now: Timestamp) -> Option<Entry> {
     let contact = record.contact();
     let rule = contact.kind().record_rule();
-    let has_words = end_call::holds_text(contact);
+    let has_text = end_call::holds_text(contact);
     let is_wanted = match rule {
         RecordRule::Never => false,
-        RecordRule::OnlyWithWords => has_words,
-        RecordRule::Always => has_words || !record.has_next(),
+        RecordRule::OnlyWithWords => has_text,
+        RecordRule::Always => has_text || !record.has_next(),
     };
     if !is_wanted || record.is_redacted() || contact.is_simulated() {
         return None;
@@ -196,7 +197,7 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
     Some(Entry {
         sequence_numbers: Vec::new(),
         // It may be a consulted colleague's record, while the call goes on.
-        waits_for_words: !has_words && contact.is_a_transfer(),
+        waits_for_words: !has_text && contact.is_a_transfer(),
         summary,
         last_update: record.last_update().and_then(|text| text.parse().ok()),
         newest: None,
@@ -230,9 +231,18 @@ fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Resul
     }
 }
 
-/// The text of a record's data, which Kinesis encodes in Base64.
-fn text(record: &RawValue) -> Option<String> {
-    let kinesis = Object::parse(record.get())?.object("kinesis")?;
+/// A record's sequence number, or a blank text if it has none.
+pub fn sequence_number(record: &RawValue) -> String {
+    kinesis(record).text("sequenceNumber").unwrap_or_default()
+}
+
+/// What Kinesis says of a record, its data included.
+fn kinesis<'a>(record: &'a RawValue) -> Object<'a> {
+    Object::parse(record.get()).and_then(|record| record.object("kinesis")).unwrap_or_default()
+}
+
+/// The text of a record's data, which Kinesis hands over in Base64.
+fn text(kinesis: &Object<'_>) -> Option<String> {
     let data: Base64Data = serde_json::from_str(kinesis.raw("data")?).ok()?;
     Some(json::repaired(data.0))
 }

@@ -59,12 +59,10 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
 
 /// The answer with the reason why nothing was saved.
 pub fn fallback(contact: Option<&Contact<'_>>, reason: Reason) -> Answer {
-    let (status, severity) = match reason {
-        Reason::NoIdentity | Reason::InternalNumber | Reason::NotInbound | Reason::OptedOut | Reason::Simulated => {
-            (SaveStatus::Skipped, Severity::Info)
-        }
-        // For every other reason the call's words are lost, unless somebody enters them again.
-        _ => (SaveStatus::Failed, Severity::Error),
+    let (status, severity) = match reason.is_on_purpose() {
+        true => (SaveStatus::Skipped, Severity::Info),
+        // The call's words are lost, unless somebody enters them again.
+        false => (SaveStatus::Failed, Severity::Error),
     };
     answer(contact, Report::new(Status::Save(status), Some(reason), severity), None)
 }

@@ -28,9 +28,9 @@ fn order(newest: &Newest) -> (i64, i64) {
     (newest.started_ms, newest.came_ms)
 }
 
-/// The keys under which a summary's call may be the newest. "somebody's" are the hints of customers without a
-/// `customer_ref`; "anybody's" are everybody's. So people who share a phone are told apart if they have a
-/// `customer_ref`.
+/// The keys under which a summary's call may be the newest. Every summary is entered under its hints as "anybody's". One
+/// without a `customer_ref` is entered as "somebody's" too, one with it under the reference. A caller with a reference
+/// looks under that and under "somebody's": so two people with references who share a phone never meet.
 fn keys_written(summary: &Summary) -> Vec<String> {
     let mut keys: Vec<_> = hints(summary).map(|hint| format!("anybody's {hint}")).collect();
     match &summary.request.customer_ref {

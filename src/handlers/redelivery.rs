@@ -16,6 +16,7 @@ use super::batch::{self, to_retry};
 use super::newest;
 use crate::budget::SaveDeadlines;
 use crate::delivery;
+use crate::json::Object;
 use crate::services::Services;
 use crate::services::outbox::{self, Content};
 use crate::summary::{Newest, Summary};
@@ -82,7 +83,7 @@ impl<'a> Message<'a> {
     }
 
     fn id(&self) -> String {
-        batch::Source::Queue.item_id(self.raw)
+        message_id(self.raw)
     }
 
     /// Measures how long it has waited, if it can be read.
@@ -98,6 +99,11 @@ impl<'a> Message<'a> {
             _ => None,
         }
     }
+}
+
+/// A message's id, or a blank one if it has none.
+pub fn message_id(record: &RawValue) -> String {
+    Object::parse(record.get()).and_then(|message| message.text("messageId")).unwrap_or_default()
 }
 
 /// The calls of a batch. A message without a summary is a call of its own.

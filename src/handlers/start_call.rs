@@ -40,9 +40,7 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
 /// The answer if the API was not asked or gave no answer: the attributes of an unknown caller, with the reason.
 pub fn fallback(contact: Option<&Contact<'_>>, config: &Config, reason: Reason, now: Timestamp) -> Answer {
     let (status, severity) = match reason {
-        Reason::NoIdentity | Reason::InternalNumber | Reason::NotInbound | Reason::OptedOut => {
-            (LookupStatus::Skipped, Severity::Info)
-        }
+        reason if reason.is_on_purpose() => (LookupStatus::Skipped, Severity::Info),
         reason if reason.needs_an_operator() => (LookupStatus::Unavailable, Severity::Error),
         _ => (LookupStatus::Unavailable, Severity::Warn),
     };

@@ -53,14 +53,14 @@ impl Cache {
         deadline: Instant,
     ) -> Result<Option<StartAnswer>, aws::Error> {
         let hashes = KeyedHash::new(key);
-        let id = answer_to(&hashes, request);
-        let hints = hashes.of_hints(&request.identity_hints).into_iter().map(tombstone_by_hint);
+        let id = answer_id(&hashes, request);
+        let hints = hashes.of_hints(&request.identity_hints).into_iter().map(hint_tombstone_id);
         let wanted: Vec<_> = std::iter::once(id.clone()).chain(hints).collect();
         let rows = self.table.read(&wanted, deadline).await?;
         let (kept, mut tombstones): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == id);
         let Some(kept) = kept.into_iter().next() else { return Ok(None) };
         let Some(customer_ref) = kept.text(CUSTOMER_REF) else { return Ok(None) };
-        tombstones.extend(self.table.read(&[tombstone_by_customer(customer_ref)], deadline).await?);
+        tombstones.extend(self.table.read(&[customer_tombstone_id(customer_ref)], deadline).await?);
         Ok(self.is_usable(&kept, &tombstones, Timestamp::now()).then(|| answer(&kept)).flatten())
     }
 
@@ -80,7 +80,7 @@ impl Cache {
     ) -> Result<(), aws::Error> {
         let Some(customer_ref) = &started.answer.customer_ref else { return Ok(()) };
         let expires_at = asked.saturating_add(self.ttl).map_or(0, Timestamp::as_second);
-        let row = Row::new(answer_to(&KeyedHash::new(key), request), expires_at)
+        let row = Row::new(answer_id(&KeyedHash::new(key), request), expires_at)
             .with_number(AT, asked.as_millisecond())
             .with_text(CUSTOMER_REF, customer_ref.as_str())
             .with_text(ANSWER, started.json.clone());
@@ -94,9 +94,9 @@ impl Cache {
         let customers =
             [request.customer_ref.as_ref(), customer_ref, hints.and_then(|hints| hints.customer_ref.as_ref())];
         let by_customer =
-            customers.into_iter().flatten().map(|customer_ref| tombstone_by_customer(customer_ref.as_str()));
+            customers.into_iter().flatten().map(|customer_ref| customer_tombstone_id(customer_ref.as_str()));
         let by_hint = hints.zip(key).map(|(hints, key)| KeyedHash::new(key).of_hints(hints)).unwrap_or_default();
-        let mut ids: Vec<_> = by_customer.chain(by_hint.into_iter().map(tombstone_by_hint)).collect();
+        let mut ids: Vec<_> = by_customer.chain(by_hint.into_iter().map(hint_tombstone_id)).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -138,17 +138,17 @@ fn answer(kept: &Row) -> Option<StartAnswer> {
 }
 
 /// The cache's key: everything in the request about the caller and the line, and nothing about the call.
-fn answer_to(hashes: &KeyedHash, request: &StartRequest) -> String {
+fn answer_id(hashes: &KeyedHash, request: &StartRequest) -> String {
     let StartRequest { call_id: _, identity_hints, telco } = request;
     format!("answer:{}", hashes.of(&serde_json::json!([identity_hints, telco])))
 }
 
-fn tombstone_by_hint(hash: String) -> String {
+fn hint_tombstone_id(hash: String) -> String {
     format!("hint:{hash}")
 }
 
 /// Not hashed, so that it stays valid when the API's key changes.
-fn tombstone_by_customer(customer_ref: &str) -> String {
+fn customer_tombstone_id(customer_ref: &str) -> String {
     format!("customer:{customer_ref}")
 }
 
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn two_people_who_share_a_phone_never_share_a_cached_answer() {
-        let id = |request: &StartRequest| answer_to(&hashes("sk_test_1"), request);
+        let id = |request: &StartRequest| answer_id(&hashes("sk_test_1"), request);
         let jane = question("+12025550101", "C-1001");
         assert_eq!(id(&jane), id(&StartRequest { call_id: "call_002".to_owned(), ..jane.clone() }));
 
@@ -201,7 +201,7 @@ mod tests {
         let request = question("+12025550101", "C-1001");
         let all = |key: &str| {
             let hashes = hashes(key);
-            let answer = answer_to(&hashes, &request).replace("answer:", "");
+            let answer = answer_id(&hashes, &request).replace("answer:", "");
             [vec![answer], hashes.of_hints(&request.identity_hints)].concat()
         };
         let one = all("sk_test_1");

@@ -81,8 +81,8 @@ impl Known {
         self.good_until = Some(asked + budget::KEY_IN_USE);
     }
 
-    /// Notes that a read begins at `asked`. Until it ends, calls use the known key without waiting.
-    fn use_on(&mut self, asked: Instant) {
+    /// A read begins at `asked`. Until it ends, or for a while if it fails, calls use the known key without waiting.
+    fn begin_read(&mut self, asked: Instant) {
         self.good_until = Some(asked + budget::KEY_IN_USE_AFTER_A_FAILURE);
     }
 }
@@ -161,7 +161,7 @@ impl Keys {
                     let work = read(secret.clone(), Arc::clone(&self.known), Arc::clone(&self.metrics), now);
                     let reading = work.boxed().shared();
                     known.reading = Some((reading.clone(), now));
-                    known.use_on(now);
+                    known.begin_read(now);
                     tokio::spawn(reading.clone());
                     reading
                 }
@@ -255,7 +255,7 @@ mod tests {
         let mut known = Known::default();
         known.learn(key("sk_test_1"), began);
         let later = began + Duration::from_secs(300);
-        known.use_on(later);
+        known.begin_read(later);
         assert!(known.fresh_key(later + Duration::from_secs(29)).is_some());
         assert!(known.fresh_key(later + Duration::from_secs(30)).is_none());
         assert!(known.key.is_some());
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn if_no_key_is_known_every_call_waits_for_one() {
         let mut known = Known::default();
-        known.use_on(Instant::now());
+        known.begin_read(Instant::now());
         assert!(known.fresh_key(Instant::now()).is_none());
     }
 

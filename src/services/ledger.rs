@@ -31,7 +31,7 @@ const INTENT_STATUS: &str = "intent_status";
 /// The state of words that the API has. For words in the outbox, the state is the reason why they are there.
 const TAKEN: &str = "taken";
 
-/// Only a newer call's entry replaces another call's. A call's own entry is replaced by later words.
+/// An entry is replaced by a call that started later, or by later words of the same call.
 const UNLESS_OLDER: Condition = Condition {
     expression: "attribute_not_exists(id) OR (call_id = :call_id AND came_ms <= :came_ms) \
                  OR (call_id <> :call_id AND started_ms < :started_ms)",
@@ -106,7 +106,7 @@ impl Ledger {
         let state = words.and_then(|id| WordsState::parse(row(&id)?.text(STATE)?));
         let customer_ref = summary.request.customer_ref.as_ref().map(CustomerRef::as_str);
         let of_this_customer = |row: &&Row| match (row.text(CUSTOMER_REF), customer_ref) {
-            // The hints may be shared: another customer with the same phone or address.
+            // Found by a hint, but another customer's: they share a phone or an address.
             (Some(theirs), Some(ours)) => theirs == ours,
             _ => true,
         };

@@ -83,7 +83,7 @@ pub enum Content {
     Tombstones {
         /// Their ids.
         ids: Vec<String>,
-        /// When the save was that they belong to.
+        /// The time of the save that wrote them.
         since: Timestamp,
     },
 }

@@ -123,7 +123,7 @@ impl Metrics {
             _ => {}
         }
         if let Some(attempts) = report.attempted() {
-            // The key was used: without a reason that needs an operator this 0 says that nothing has to be mended.
+            // The API was asked. Writes a 0, so that the alarm turns OK once nothing needs an operator any more.
             counted.by_service.count(Metric::NeedsOperator.as_str(), 0);
             if handler.answers_flows() {
                 counted.measure(Metric::ApiTime, milliseconds(attempts.latency));

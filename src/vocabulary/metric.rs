@@ -9,15 +9,13 @@ use super::{Handler, LookupStatus, SaveStatus, Status};
 pub const NAMESPACE: &str = "StickyConnect";
 
 words! {
-    /// A metric that is no status, reason or degradation.
+    /// A metric that is not a status, a reason or a degradation.
     pub enum Metric: unit -> MetricUnit {
-        /// Lookups, saves and settings that fail until an operator does something: `misconfigured`, `unauthorized`,
-        /// `quota_exhausted`, `internal`, `unusable_settings`, `unusable_parameters`.
+        /// What fails until an operator does something.
         NeedsOperator = "needs_operator" => MetricUnit::Count,
-        /// Invocations with a degradation of table, key or outbox: `table_read_failed`, `table_write_failed`,
-        /// `cache_invalidation_failed`, `key_read_failed`, `retry_delay_failed`.
+        /// Invocations in which table, key or outbox failed.
         Degraded = "degraded" => MetricUnit::Count,
-        /// What nobody keeps: saves with the status `failed`, `text_not_saved` and `unreadable_records`.
+        /// What nobody keeps: saves with the status `failed`, and words that can't be saved.
         NotKept = "not_kept" => MetricUnit::Count,
         /// Contact records in a batch.
         Received = "received" => MetricUnit::Count,
@@ -34,13 +32,13 @@ impl Metric {
     /// The handlers by which it is counted, beside the service. Most are counted by the service alone.
     pub const fn handlers(self) -> &'static [Handler] {
         match self {
-            // The outbox's alarm looks at what waits there.
+            // Messages of the outbox are not counted: its alarm looks at the queue itself.
             Self::Received => &[Handler::ContactRecords],
             _ => &[],
         }
     }
 
-    /// Whether alarms look at it in place of all that it adds up.
+    /// Whether it is the sum of other metrics. Alarms look at the sum.
     pub const fn is_a_total(self) -> bool {
         matches!(self, Self::NeedsOperator | Self::Degraded | Self::NotKept)
     }

@@ -73,6 +73,11 @@ words! {
 }
 
 impl Reason {
+    /// Whether a lookup or a save is skipped for it, on purpose. For every other reason it has failed.
+    pub const fn is_on_purpose(self) -> bool {
+        matches!(self, Self::NoIdentity | Self::InternalNumber | Self::NotInbound | Self::OptedOut | Self::Simulated)
+    }
+
     /// Whether the cause stays until an operator does something about it: these are logged as errors.
     pub const fn needs_an_operator(self) -> bool {
         matches!(self, Self::Misconfigured | Self::Unauthorized | Self::QuotaExhausted | Self::Internal)

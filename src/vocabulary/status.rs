@@ -65,9 +65,9 @@ impl Status {
         let saves = SaveStatus::ALL.iter().copied();
         match handler {
             Handler::StartCall => LookupStatus::ALL.iter().copied().map(Self::Lookup).collect(),
-            // A deferred summary is delivered or dropped. It is never deferred again.
+            // What waited for words is delivered or dropped, and never deferred again.
             Handler::Redelivery => saves.filter(|status| *status != SaveStatus::Deferred).map(Self::Save).collect(),
-            Handler::EndCall | Handler::ContactRecords => saves.map(Self::Save).collect(),
+            _ => saves.map(Self::Save).collect(),
         }
     }
 }

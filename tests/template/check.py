@@ -118,6 +118,8 @@ def queues(translated):
         yield from those(name, {
             "no alarm tells of it": name in ends - watched,
             "is not encrypted": queue["Properties"].get("SqsManagedSseEnabled") is not True,
+            "is received more or less often than the code expects": queue["Properties"].get("RedrivePolicy", {}).get(
+                "maxReceiveCount", VOCABULARY["outbox"]["max_receives"]) != VOCABULARY["outbox"]["max_receives"],
             # A stack that could not be created has nothing in its queues.
             "is deleted with the stack": kept["DeletionPolicy"] not in ("Retain", "RetainExceptOnCreate"),
             "is deleted if an update replaces it": kept["UpdateReplacePolicy"] != "Retain",

@@ -44,6 +44,7 @@ def settings_that_do_not_arrive(source, parameters):
     for name, declared in source["Parameters"].items():
         value = another(name, declared, before.parameters[name])
         if value is None:
+            yield f"{name}: give it another value in OTHER"
             continue
         after = Translated(source, {**parameters, name: value})
         for function in before.of_type("AWS::Lambda::Function"):

@@ -15,8 +15,8 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).parent))
 
 import check as the_check  # noqa: E402
-from alarms import breaches, states  # noqa: E402
-from check import USE_OF_THE_TABLE, WILDCARDS, check  # noqa: E402
+from check import USE_OF_THE_TABLE, VOCABULARY, WILDCARDS, check  # noqa: E402
+from metric_math import breaches, states  # noqa: E402
 from settings import LEAST, MOST, OTHER, settings_that_do_not_arrive, version  # noqa: E402
 from translated import Translated, read, template  # noqa: E402
 
@@ -134,6 +134,8 @@ BREAKS = [
       for number, action in enumerate(sorted(USE_OF_THE_TABLE))),
     (of("Table", "KeySchema/0/AttributeName", "caller"), ["Table: has another KeySchema than the code"]),
     (of("Table", "TimeToLiveSpecification"), ["Table: has another TimeToLiveSpecification than the code"]),
+    (of("Outbox", "RedrivePolicy/maxReceiveCount", 3),
+     ["Outbox: is received more or less often than the code expects"]),
     (of("Outbox", "RedrivePolicy"), ["OutboxSubscription: what fails is retried without end"]),
     *((of(f"{name}Subscription", key), [f"{name}Subscription: {fault}"]) for name, key, fault in (
         ("Outbox", "FunctionResponseTypes", "a batch is retried as a whole"),
@@ -253,14 +255,15 @@ class TheAlarms(unittest.TestCase):
     def test_with_any_timeout_the_alarms_about_time_keep_their_distance_to_it(self):
         for timeout in (1_000, 2_500, 4_500):
             translated = Translated(template(), {**MOST, "TimeoutMs": str(timeout)})
-            for alarm, metric, late in (("ApiAlarm", "api_ms", (timeout - 500) * 0.8),
+            for alarm, metric, late in (("ApiAlarm", "api_ms", (timeout - VOCABULARY["outbox"]["share_ms"]) * 0.8),
                                         ("SlowAnswersAlarm", "answer_ms", timeout + 250)):
                 self.assertTrue(breaches(translated, alarm, {ours(metric): [late]}))
                 self.assertFalse(breaches(translated, alarm, {ours(metric): [late - 1]}))
 
     def test_the_outboxs_alarm_stays_red_until_nothing_waits(self):
         # Minutes between the tries of a message that the API does not take, an hour at most; and how late one may be.
-        waits, late, delivered = [1, 2, 4, 8, 16, 32, 60, 60, 60], 6, 600
+        longest = VOCABULARY["outbox"]["longest_wait_s"] // 60
+        waits, late, delivered = [1, 2, 4, 8, 16, 32, *[longest] * 3], 6, 600
         for deferred in (0, 15):
             tries = [1 + deferred + sum(waits[:number]) + late * number for number in range(len(waits) + 1)]
             measured = {minute: {ours("outbox_wait_s"): [60 * minute]} for minute in tries if minute < delivered}

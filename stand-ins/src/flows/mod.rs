@@ -14,6 +14,7 @@ pub mod picture;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -216,4 +217,24 @@ pub fn strings(value: &Value) -> Vec<&str> {
         Value::Object(entries) => entries.values().flat_map(strings).collect(),
         _ => Vec::new(),
     }
+}
+
+/// What a block says, as its flow's file has it.
+///
+/// # Panics
+///
+/// If there is no such block, or it says nothing.
+pub fn prompt(flow: &str, block: &str) -> &'static str {
+    static PROMPTS: LazyLock<BTreeMap<(String, String), String>> = LazyLock::new(|| {
+        let flows = texts().into_iter().map(|(name, text)| Flow::parse(&name, &text).expect("a flow"));
+        let of = |flow: Flow| {
+            let said = flow.actions.into_iter().filter_map(move |action| {
+                let text = action.parameters["Text"].as_str().or(action.parameters["Messages"][0]["Text"].as_str());
+                Some(((flow.name.clone(), action.identifier.clone()), text?.to_owned()))
+            });
+            said.collect::<Vec<_>>()
+        };
+        flows.flat_map(of).collect()
+    });
+    PROMPTS.get(&(flow.to_owned(), block.to_owned())).unwrap_or_else(|| panic!("{flow}: {block} says nothing"))
 }
