@@ -4,6 +4,7 @@
 //! A test fails if one of them is out of date. `UPDATE=1 cargo test --test generated` updates them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -11,8 +12,8 @@ use stand_ins::flows::{Flow, picture, texts};
 use sticky_connect::budget;
 use sticky_connect::services::outbox;
 use sticky_connect::vocabulary::{
-    Degradation, Handler, IdentifyAttribute, LookupStatus, Metric, NAMESPACE, Reason, SaveAttribute, SaveStatus,
-    Setting, Status, StatusMetric,
+    Action, Degradation, Handler, IdentifyAttribute, LookupStatus, Metric, NAMESPACE, Reason, SaveAttribute,
+    SaveStatus, Setting, Status, StatusMetric,
 };
 
 const REFERENCE: &str = "docs/reference.md";
@@ -163,6 +164,67 @@ fn the_documents_name_no_setting_that_does_not_exist() {
         let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
         for word in words.filter(|word| word.starts_with("STICKY_CALLS_") && !word.ends_with('_')) {
             assert!(Setting::parse(word).is_some(), "{}: {word}", path.display());
+        }
+    }
+}
+
+/// Words in the documents that are not the vocabulary's: what flows pass in and store, the API's own, fields of the log.
+const OTHER_WORDS: [&str; 28] = [
+    "agent_notes",
+    "api_key",
+    "call_date",
+    "call_end",
+    "call_summary",
+    "caller_ends_in",
+    "caller_number",
+    "contact_id",
+    "customer_id",
+    "earlier_issue",
+    "earlier_issue_date",
+    "general_inquiry",
+    "intent_status",
+    "intents_updated",
+    "line_type",
+    "request_id",
+    "returning_threshold",
+    "stack_name",
+    "sticky_calls_opt_out",
+    "sticky_calls_saved",
+    "total_ms",
+    "var_call_date",
+    "var_earlier_issue",
+    "var_name",
+    "var_resolution",
+    "var_tier",
+    "variables_updated",
+    "very_high",
+];
+
+#[test]
+fn the_documents_and_their_queries_name_no_word_that_does_not_exist() {
+    let mut known: BTreeSet<&str> = Metric::ALL.iter().map(|word| word.as_str()).collect();
+    known.extend(Reason::ALL.iter().map(|word| word.as_str()));
+    known.extend(Degradation::ALL.iter().map(|word| word.as_str()));
+    known.extend(IdentifyAttribute::ALL.iter().map(|word| word.as_str()));
+    known.extend(SaveAttribute::ALL.iter().map(|word| word.as_str()));
+    known.extend(LookupStatus::ALL.iter().map(|word| word.as_str()));
+    known.extend(SaveStatus::ALL.iter().map(|word| word.as_str()));
+    known.extend(Handler::ALL.iter().map(|word| word.as_str()));
+    known.extend(Action::WORDS.iter().map(|(word, _)| *word));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["README.md", REFERENCE, OPERATIONS, "docs/cost.md", "template.yaml"] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let is_word = |word: &&str| {
+            word.contains('_') && !word.ends_with('_') && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        for word in text.split('`').skip(1).step_by(2).filter(is_word) {
+            assert!(known.contains(word) || OTHER_WORDS.contains(&word), "{file}: {word}");
+        }
+        // What a query of the log compares a field with.
+        let queries = text.lines().filter(|line| line.contains("filter ") && !line.contains("|---"));
+        for word in queries.flat_map(|line| line.split(['"', '\'']).skip(1).step_by(2)) {
+            let is_lower = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            assert!(!is_lower || known.contains(word), "{file}, in a query: {word}");
         }
     }
 }
