@@ -157,7 +157,7 @@ async fn every_text_of_a_call_is_saved_although_its_records_are_repeated_and_reo
     for order in orders {
         let mut stack = Stack::start(BOOTSTRAP, &[SAVE]).await;
         let batch = stream(&order.map(Clone::clone));
-        // Connect delivers at least once, so all records may come again.
+        // Connect delivers at least once, so all records may come twice.
         for _ in 0..3 {
             assert_eq!(stack.invoke(&batch).await, json!({"batchItemFailures": []}));
         }

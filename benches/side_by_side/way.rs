@@ -85,7 +85,7 @@ impl Way {
         let mut input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         output.next_line().await.unwrap().unwrap();
-        // What the shell used of this period's share shall not be missing from the program's.
+        // What the shell used of this period's share must not be missing from the program's.
         if let Some(share) = share {
             tokio::time::sleep(2 * share.period).await;
         }
@@ -174,7 +174,7 @@ impl Running {
     }
 }
 
-/// The API takes each call once, and no call shall be one that the cache has an answer for: each is to another number of
+/// The API takes each call once, and no call may be one that the cache has an answer for: each is to another number of
 /// ours.
 fn next_call() -> String {
     static CALLS: AtomicU64 = AtomicU64::new(0);

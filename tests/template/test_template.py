@@ -1,4 +1,4 @@
-"""The template keeps what operators rely on, and whoever breaks it is told where.
+"""The template keeps what operators rely on, and a broken rule is reported by name.
 
     .tools/venv/bin/python -m unittest discover -s tests/template
 """
