@@ -26,7 +26,7 @@ pub async fn to_retry<T>(
     abandoned: impl Fn(&T, Reason),
 ) -> Vec<String> {
     let one = async |item: T| {
-        in_time(deadline, work(&item)).await.unwrap_or_else(|reason| {
+        in_time(deadline, Box::pin(work(&item))).await.unwrap_or_else(|reason| {
             abandoned(&item, reason);
             ids(&item)
         })
@@ -49,7 +49,8 @@ pub async fn to_retry_in_order<T>(
         if line.has_stopped() {
             return ids(&item);
         }
-        let result = in_time(deadline, work(&item, &line.turn(number))).await;
+        let turn = line.turn(number);
+        let result = in_time(deadline, Box::pin(work(&item, &turn))).await;
         if result != Ok(true) {
             line.stop();
         }
@@ -64,7 +65,8 @@ pub async fn to_retry_in_order<T>(
     stream::iter(items.into_iter().enumerate()).map(one).buffered(ITEMS_AT_ONCE).concat().await
 }
 
-/// The result of `work`, or why it was abandoned.
+/// The result of `work`, or why it was abandoned. `work` is boxed: the future of a delivery is large, and every function
+/// that takes it would copy it.
 async fn in_time<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Reason> {
     match timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(result)) => Ok(result),
