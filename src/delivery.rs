@@ -317,9 +317,8 @@ impl Work<'_> {
         let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
         if let Err(error) = outbox.enqueue_tombstones(&tombstones, Timestamp::now(), deadline).await {
             // Counted above.
-            let contact_id = self.summary.contact_id.as_deref().unwrap_or_default();
-            let detail = error.to_string();
-            tracing::warn!(contact_id, detail, "the outbox did not take the tombstones either (contact {contact_id})");
+            let contact_id = self.summary.contact_id.as_deref();
+            tracing::warn!(contact_id, detail = %error, "the outbox did not take the tombstones either");
         }
     }
 

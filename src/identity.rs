@@ -8,7 +8,7 @@ use crate::sticky_calls::{CustomerRef, IdentityHints, is_placeholder, takes_call
 use crate::telemetry::Metrics;
 use crate::vocabulary::Degradation;
 
-/// The API's `call_id` for this contact: the first of its ids that is short enough. `None` if there is none.
+/// The API's `call_id` for this contact: the first of its ids that is short enough. `None` if no id is.
 pub fn call_id(contact: &Contact<'_>) -> Option<String> {
     contact.call_ids().find(|id| takes_call_id(id))
 }

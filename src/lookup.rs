@@ -14,7 +14,7 @@ use crate::vocabulary::{Degradation, LookupSource, Reason};
 /// The result of a lookup.
 #[derive(Debug)]
 pub struct Lookup {
-    /// The answer and where it comes from, or why there is none.
+    /// The answer and where it comes from, or why nobody gave one.
     pub result: Result<(StartAnswer, LookupSource), Unanswered>,
     /// The attempts at the API, if it was asked.
     pub attempts: Option<Attempts>,
@@ -70,7 +70,7 @@ impl<'a> CacheShare<'a> {
         Self { cache: services.cache.as_ref(), metrics: &services.metrics, left: budget::TABLE }
     }
 
-    /// The cached answer to this request. `None` if there is none, or if the table does not answer.
+    /// The cached answer to this request. `None` if the table holds no usable one or does not answer.
     async fn find(&mut self, request: &StartRequest, key: &ApiKey, deadline: Instant) -> Option<StartAnswer> {
         let cache = self.cache?;
         let began = Instant::now();

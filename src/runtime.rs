@@ -77,8 +77,8 @@ async fn answer(app: &App, payload: &RawValue, context: &Context) -> Reply {
     app.answer(payload.get(), invocation).await
 }
 
-/// Replaces a payload that is not JSON with `null`. The handler answers that with the fallback. The
-/// runtime library would report the payload to Connect as an error, and log it word for word.
+/// Replaces a payload that is not JSON with `null`. The handler answers that with the fallback. The runtime library
+/// would report the payload to Connect as an error, and log it word for word.
 fn json_or_null(mut invocation: LambdaInvocation) -> LambdaInvocation {
     if serde_json::from_slice::<&RawValue>(&invocation.body).is_err() {
         invocation.body = "null".into();

@@ -15,7 +15,7 @@ impl Times {
         self.0.len()
     }
 
-    /// The time that this many percent of them do not exceed. Zero if there are none.
+    /// The time that this many percent of them do not exceed. Zero if nothing was timed.
     pub fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable_by(f64::total_cmp);

@@ -33,7 +33,7 @@ pub enum RecordRule {
     /// No record.
     Never,
     /// Records in which somebody wrote something.
-    OnlyWithWords,
+    OnlyWithText,
     /// Every record.
     Always,
 }
@@ -78,7 +78,7 @@ impl ContactKind {
     pub fn record_rule(self) -> RecordRule {
         match self {
             Self::Guide | Self::Listener | Self::ThirdParty | Self::DisconnectFlow => RecordRule::Never,
-            Self::PlacedByUs => RecordRule::OnlyWithWords,
+            Self::PlacedByUs => RecordRule::OnlyWithText,
             Self::Continued | Self::Callback | Self::Customers => RecordRule::Always,
         }
     }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn each_kind_of_contact_is_recognised_and_looked_up_and_saved_by_its_rule() {
         use ContactKind::{Callback, Continued, Customers, DisconnectFlow, Guide, Listener, PlacedByUs, ThirdParty};
-        use RecordRule::{Always, Never, OnlyWithWords};
+        use RecordRule::{Always, Never, OnlyWithText};
         const OUTBOUND: &str = r#"{"connect:Direction":{"ValueString":"OUTBOUND"}}"#;
         const GUIDE: &str = r#"{"connect:Subtype":{"ValueString":"connect:Guide"}}"#;
         let rows = [
@@ -121,13 +121,13 @@ mod tests {
             (by_method("CALLBACK"), Callback, false, true, Always),
             (by_method("CALLBACK_CUSTOMER_FIRST_QUEUED"), Callback, false, true, Always),
             (by_method("CALLBACK_CUSTOMER_FIRST_DIALED"), Callback, false, true, Always),
-            (by_method("OUTBOUND"), PlacedByUs, false, true, OnlyWithWords),
-            (by_method("AGENT_REPLY"), PlacedByUs, false, true, OnlyWithWords),
-            (by_method("CAMPAIGN_PREVIEW"), PlacedByUs, false, true, OnlyWithWords),
-            (by_method("FLOW"), PlacedByUs, false, true, OnlyWithWords),
-            (by_method("API"), PlacedByUs, false, true, OnlyWithWords),
-            (with_segment("API", "CHAT", OUTBOUND), PlacedByUs, false, true, OnlyWithWords),
-            (with_segment("SOMETHING_NEW", "CHAT", OUTBOUND), PlacedByUs, false, true, OnlyWithWords),
+            (by_method("OUTBOUND"), PlacedByUs, false, true, OnlyWithText),
+            (by_method("AGENT_REPLY"), PlacedByUs, false, true, OnlyWithText),
+            (by_method("CAMPAIGN_PREVIEW"), PlacedByUs, false, true, OnlyWithText),
+            (by_method("FLOW"), PlacedByUs, false, true, OnlyWithText),
+            (by_method("API"), PlacedByUs, false, true, OnlyWithText),
+            (with_segment("API", "CHAT", OUTBOUND), PlacedByUs, false, true, OnlyWithText),
+            (with_segment("SOMETHING_NEW", "CHAT", OUTBOUND), PlacedByUs, false, true, OnlyWithText),
             (by_method("INBOUND"), Customers, true, true, Always),
             (by_method("WEBRTC_API"), Customers, true, true, Always),
             (by_method("SOMETHING_NEW"), Customers, true, true, Always),

@@ -182,7 +182,7 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
     let has_text = end_call::holds_text(contact);
     let is_wanted = match rule {
         RecordRule::Never => false,
-        RecordRule::OnlyWithWords => has_text,
+        RecordRule::OnlyWithText => has_text,
         RecordRule::Always => has_text || !record.has_next(),
     };
     if !is_wanted || record.is_redacted() || contact.is_simulated() {

@@ -49,8 +49,7 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
         }
     };
     let ids = |call: &Call<'_>| call.messages.iter().map(Message::id).collect();
-    to_retry(calls(records), deadline, ids, async |call| deliver(call).await, |call, reason| abandoned(call, reason))
-        .await
+    to_retry(calls(records), deadline, ids, deliver, abandoned).await
 }
 
 /// The status of a message that is retried: nothing is lost. After the last retry it is a dead letter, and an alarm

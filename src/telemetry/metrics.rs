@@ -202,7 +202,7 @@ impl Metrics {
         let directives =
             [Directive::new(&["service", "handler"], &by_handler), Directive::new(&["service"], &by_service)];
         let line = EmbeddedMetrics {
-            // CloudWatch refuses a line that defines no metrics.
+            // A directive without metrics is left out: CloudWatch would refuse the line.
             metadata: Metadata {
                 timestamp: now.as_millisecond(),
                 directives: directives.into_iter().flatten().collect(),

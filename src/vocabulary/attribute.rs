@@ -30,7 +30,7 @@ words! {
         /// `reuse`, `confirm` or `ignore`, as the API says.
         Recommendation = "recommendation" => "`ignore`",
         /// The id that was sent to the API. Pass it on to the save in an agent's guide.
-        CallId = "call_id" => "the same, or empty if there is none",
+        CallId = "call_id" => "the same, or empty if the event has no id",
         /// When the call started, in RFC 3339. Store it: Connect gives a flow no clock.
         CallStart = "call_start" => "now",
         /// `matched`, `unconfirmed`, `new`, `skipped` or `unavailable`.

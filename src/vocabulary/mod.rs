@@ -38,7 +38,7 @@ macro_rules! words {
                 match self { $(Self::$variant => concat!($($meaning),+).trim_ascii()),+ }
             }
 
-            /// The variant with this word, or `None` if there is none.
+            /// The variant with this word, or `None` for an unknown word.
             pub fn parse(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.as_str() == word)
             }
