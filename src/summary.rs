@@ -29,9 +29,10 @@ pub const RESOLUTION: &str = "resolution";
 /// When the call was.
 pub const CALL_DATE: &str = "call_date";
 
-/// The variables for an older call's words, if a newer call has left words too.
-const EARLIER_ISSUE: &str = "earlier_issue";
-const EARLIER_ISSUE_DATE: &str = "earlier_issue_date";
+/// What an older call was about, if a newer call has left words too.
+pub const EARLIER_ISSUE: &str = "earlier_issue";
+/// When that call was.
+pub const EARLIER_ISSUE_DATE: &str = "earlier_issue_date";
 
 /// What the API is told about the end of a call.
 #[derive(Clone, Debug, PartialEq)]

@@ -141,12 +141,17 @@ fn json_len(text: &str) -> usize {
     2 + text.bytes().map(escaped).sum::<usize>()
 }
 
-/// Makes a stored text fit for a flow: one line of at most 250 characters. Control characters and line breaks become
-/// spaces. A text of nothing but spaces becomes empty.
+/// Makes a stored text fit for a flow: one line of at most 250 characters. A text of nothing but spaces becomes empty.
 pub fn attribute_text(text: &str) -> String {
+    one_line(text, MAX_TEXT_CHARS)
+}
+
+/// A text as one line of at most `most` characters. Control characters and line breaks become spaces; a text of nothing
+/// but spaces becomes empty.
+pub fn one_line(text: &str, most: usize) -> String {
     let is_line_break = |c| matches!(c, '\u{2028}' | '\u{2029}');
     let line: String =
-        text.chars().take(MAX_TEXT_CHARS).map(|c| if c.is_control() || is_line_break(c) { ' ' } else { c }).collect();
+        text.chars().take(most).map(|c| if c.is_control() || is_line_break(c) { ' ' } else { c }).collect();
     if line.trim().is_empty() { String::new() } else { line }
 }
 

@@ -6,7 +6,7 @@ mod contact_kind;
 mod contact_record;
 mod phone_number;
 
-pub use attributes::{AttributeName, Attributes, InvalidName, MAX_BYTES, attribute_text};
+pub use attributes::{AttributeName, Attributes, InvalidName, MAX_BYTES, attribute_text, one_line};
 pub use contact::{Contact, is_contact_id};
 pub use contact_kind::{ContactKind, RecordRule};
 pub use contact_record::{ContactRecord, Ending};

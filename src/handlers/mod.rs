@@ -1,6 +1,7 @@
 //! The handlers, and what they return. Only they translate between Connect's terms and the API's.
 //!
 //! - [`start_call`]: identify, for a flow
+//! - [`customer_context`]: what an agent should know about the caller, in one line
 //! - [`end_call`]: save, for a flow
 //! - [`contact_records`]: save, from a stream of contact records
 //! - [`redelivery`]: deliver what waits in the outbox
@@ -9,6 +10,7 @@
 
 pub mod batch;
 pub mod contact_records;
+pub mod customer_context;
 pub mod end_call;
 pub mod newest;
 pub mod redelivery;

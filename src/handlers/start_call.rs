@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Answer;
+use super::customer_context::{NAME, confidence, customer_context};
 use crate::config::{Config, Threshold};
 use crate::connect::{Attributes, Contact, attribute_text};
 use crate::identity;
@@ -44,8 +45,11 @@ pub fn fallback(contact: Option<&Contact<'_>>, config: &Config, reason: Reason, 
         reason if reason.needs_an_operator() => (LookupStatus::Unavailable, Severity::Error),
         _ => (LookupStatus::Unavailable, Severity::Warn),
     };
-    let report = Report::new(Status::Lookup(status), Some(reason), severity);
-    Answer { attributes: attributes(contact, config, &StartAnswer::default(), &report, now), report }
+    let outcome = Outcome { status, reason: Some(reason), source: None };
+    Answer {
+        attributes: attributes(contact, config, &StartAnswer::default(), outcome, now),
+        report: Report::new(Status::Lookup(status), Some(reason), severity),
+    }
 }
 
 /// The answer to the flow if the API or the cache gave one. The threshold decides about the status.
@@ -62,8 +66,11 @@ pub fn answered(
         Recommendation::Reuse | Recommendation::Confirm => LookupStatus::Unconfirmed,
         Recommendation::Ignore => LookupStatus::New,
     };
-    let report = Report { source: Some(source), ..Report::new(Status::Lookup(status), None, Severity::Info) };
-    Answer { attributes: attributes(Some(contact), &services.config, answer, &report, now), report }
+    let outcome = Outcome { status, reason: None, source: Some(source) };
+    Answer {
+        attributes: attributes(Some(contact), &services.config, answer, outcome, now),
+        report: Report { source: Some(source), ..Report::new(Status::Lookup(status), None, Severity::Info) },
+    }
 }
 
 /// What the API is asked, or why it is not asked.
@@ -105,15 +112,25 @@ fn threshold(contact: &Contact<'_>, services: &Services) -> Threshold {
     })
 }
 
+/// How a lookup ended.
+#[derive(Clone, Copy)]
+struct Outcome {
+    status: LookupStatus,
+    /// Why it was skipped or has no answer.
+    reason: Option<Reason>,
+    /// Where the answer comes from.
+    source: Option<LookupSource>,
+}
+
 /// `$.External`: every attribute of the vocabulary, then the configured variables.
 fn attributes(
     contact: Option<&Contact<'_>>,
     config: &Config,
     answer: &StartAnswer,
-    report: &Report,
+    outcome: Outcome,
     now: Timestamp,
 ) -> Attributes {
-    let is_returning = (report.status == Status::Lookup(LookupStatus::Matched)).to_string();
+    let is_returning = (outcome.status == LookupStatus::Matched).to_string();
     // A flow stores the reference that it gets, so an empty one must not replace one that it already has.
     let customer_ref = answer.customer_ref.clone().or_else(|| identity::known_ref(contact?));
     let (last_issue, last_issue_source) = last_issue(answer);
@@ -121,10 +138,13 @@ fn attributes(
     let intents = || answer.open_intents.iter().filter(|intent| !attribute_text(&intent.name).is_empty());
     let intent = intents().next();
     let intent_status = intent.and_then(|intent| intent.status.as_deref());
+    let name = config.variables.iter().find(|variable| variable.name == NAME);
+    let name = name.and_then(|variable| answer.variables.get(&variable.name));
+    let name = name.map(|text| attribute_text(text)).unwrap_or_default();
 
     let value = |attribute: IdentifyAttribute| match attribute {
         IdentifyAttribute::CustomerRef => customer_ref.as_ref().map_or("", CustomerRef::as_str).to_owned(),
-        IdentifyAttribute::Confidence => decimal(answer.confidence),
+        IdentifyAttribute::Confidence => confidence(answer.confidence),
         IdentifyAttribute::IsReturningCaller | IdentifyAttribute::MatchFound => is_returning.clone(),
         IdentifyAttribute::LastIssue => last_issue.clone(),
         IdentifyAttribute::LastIssueSource => last_issue_source.to_owned(),
@@ -135,11 +155,14 @@ fn attributes(
         IdentifyAttribute::OpenIntentCount => intents().count().to_string(),
         IdentifyAttribute::IdentityLevel => answer.level.unwrap_or_default().to_owned(),
         IdentifyAttribute::Recommendation => answer.recommendation.as_str().to_owned(),
+        IdentifyAttribute::CustomerContext => {
+            customer_context(outcome.status, outcome.reason, answer, intent, &last_issue, &name)
+        }
         IdentifyAttribute::CallId => contact.and_then(identity::call_id).unwrap_or_default(),
         IdentifyAttribute::CallStart => format!("{:.3}", answer.call_start.unwrap_or(now)),
-        IdentifyAttribute::LookupStatus => report.status.as_str().to_owned(),
-        IdentifyAttribute::LookupReason => report.reason.map_or("", Reason::as_str).to_owned(),
-        IdentifyAttribute::LookupSource => report.source.map_or("", LookupSource::as_str).to_owned(),
+        IdentifyAttribute::LookupStatus => outcome.status.as_str().to_owned(),
+        IdentifyAttribute::LookupReason => outcome.reason.map_or("", Reason::as_str).to_owned(),
+        IdentifyAttribute::LookupSource => outcome.source.map_or("", LookupSource::as_str).to_owned(),
     };
     let fixed = IdentifyAttribute::ALL.iter().map(|name| ((*name).into(), value(*name)));
     let variables = config.variables.iter().map(|variable| {
@@ -161,11 +184,4 @@ fn last_issue(answer: &StartAnswer) -> (String, &'static str) {
         _ => "",
     };
     (text, source)
-}
-
-/// A confidence as text. It always has a decimal point, as flows compare it.
-fn decimal(confidence: f64) -> String {
-    // Adding zero turns -0 into 0.
-    let text = (confidence + 0.0).to_string();
-    if text.contains('.') { text } else { text + ".0" }
 }
