@@ -77,9 +77,9 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     day.agent_takes(&mut call).await?;
 
     title("All lines are busy")?;
-    day.centre.full_queues.insert("billing".to_owned());
+    day.centre.limits.insert("billing".to_owned(), 0);
     day.call(Caller::from("+12025550177").pressing("11")).await?;
-    day.centre.full_queues.clear();
+    day.centre.limits.clear();
 
     title("Somebody hangs up in the queue: the contact record saves the call")?;
     let mut call = day.call(Caller::from("+12025550188").pressing("2")).await?;
@@ -155,10 +155,15 @@ fn show(call: &Call, since: usize) -> io::Result<()> {
             Moment::WaitsInSilence(time) => line("silence", &format!("{:.2} s", time.as_secs_f64())),
             Moment::Waits(time) => line("caller waits", &format!("{} s", time.as_secs())),
             Moment::IsQueued { queue, priority } => line("goes to", &format!("{queue} queue, priority {priority}")),
-            Moment::IsPromisedACallback(callback) => {
-                let (number, after) = (&callback.number, callback.after_seconds);
-                line("is called back", &format!("at {number}, from {after} s on, priority {}", callback.priority))
+            Moment::CallbackIsQueued(callback) => {
+                let (queue, priority) = (&callback.queue, callback.priority);
+                line("is called back", &format!("at {}: {queue} queue, priority {priority}", callback.number))
             }
+            Moment::CallbackIsLost => line("callback", "no queue took it"),
+            Moment::IsAskedInVain(question) => line("chat", &format!("can't answer “{question}”")),
+            Moment::WillBeSummarised => line("Contact Lens", "will summarise it"),
+            Moment::AgentHears(text) => line("agent hears", &format!("“{text}”")),
+            Moment::HangsUp => line("caller", "hangs up"),
             Moment::AgentSees(view) => show_view(view),
             Moment::AgentReads(text) => line("agent reads", &format!("“{text}”")),
             Moment::IsDisconnected => line("flow", "hangs up"),

@@ -2,12 +2,13 @@
 //! copies of the flows in the template, and their pictures in `docs/flows.md`.
 //!
 //! A test fails if one of them is out of date. `UPDATE=1 cargo test --test generated` updates them.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use stand_ins::flows::attributes::{Kind, placeholder};
 use stand_ins::flows::{Flow, picture, texts};
 use sticky_connect::budget;
 use sticky_connect::services::outbox;
@@ -18,6 +19,7 @@ use sticky_connect::vocabulary::{
 
 const REFERENCE: &str = "docs/reference.md";
 const OPERATIONS: &str = "docs/operations.md";
+const FLOWS: &str = "docs/flows.md";
 
 /// Asserts that `renewed` changes nothing in the file. With `UPDATE` set, writes the result to the file instead.
 fn check(file: &str, renewed: impl Fn(&str) -> String) {
@@ -226,6 +228,43 @@ fn the_documents_and_their_queries_name_no_word_that_does_not_exist() {
     }
 }
 
+/// The most functions that one way through a flow invokes, its modules' included.
+fn invocations(flow: &Flow, flows: &[Flow]) -> usize {
+    let mut seen: BTreeSet<(&str, usize)> = BTreeSet::new();
+    let mut open = vec![(flow.start.as_str(), 0)];
+    while let Some((block, before)) = open.pop() {
+        let action = flow.action(block).unwrap();
+        let module = action.parameters["FlowModuleId"].as_str().and_then(placeholder);
+        let here = match (action.action_type.as_str(), module) {
+            ("InvokeLambdaFunction", _) => 1,
+            (_, Some(Kind::Module(Some(file)))) => {
+                invocations(flows.iter().find(|flow| flow.name == file).unwrap(), flows)
+            }
+            _ => 0,
+        };
+        let invoked = before + here;
+        assert!(invoked < 10, "{} invokes functions without end", flow.name);
+        if seen.insert((block, invoked)) {
+            open.extend(action.targets().map(|target| (target, invoked)));
+        }
+    }
+    seen.into_iter().map(|(_, invoked)| invoked).max().unwrap_or_default()
+}
+
+#[test]
+fn the_documents_say_what_each_flow_costs() {
+    let flows = flows();
+    let rows: Vec<_> = flows
+        .iter()
+        .map(|flow| {
+            let invoked = invocations(flow, &flows).to_string();
+            row(&flow.name, &[&flow.actions.len().to_string(), &invoked])
+        })
+        .collect();
+    let head = ["flow or module", "blocks", "functions invoked at most"];
+    check(FLOWS, |document| with_table(document, "flow-costs", &head, &rows));
+}
+
 fn flows() -> Vec<Flow> {
     texts().iter().map(|(name, text)| Flow::parse(name, text).unwrap()).collect()
 }
@@ -248,7 +287,7 @@ fn the_template_deploys_the_flows_as_they_are() {
 #[test]
 fn the_documents_show_the_flows_as_they_are() {
     // Each flow's picture is in the block after `<!-- flows/<name>.json -->`.
-    check("docs/flows.md", |document| {
+    check(FLOWS, |document| {
         flows().iter().fold(document.to_owned(), |text, flow| {
             let marker = format!("<!-- flows/{}.json -->\n\n```mermaid\n", flow.name);
             let (before, after) = text.split_once(&marker).unwrap_or_else(|| panic!("there is no {marker}"));

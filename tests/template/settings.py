@@ -12,8 +12,10 @@ MOST = {
     "ContactRecordsStreamArn": "arn:aws:kinesis:eu-central-1:123456789012:stream/records",
     **{
         f"{kind}QueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-00000000000{number}"
-        for number, kind in enumerate(("", "Billing", "TechnicalSupport", "Sales", "Escalation", "Vip"))
+        for number, kind in enumerate(("", "Billing", "TechnicalSupport", "Sales", "Escalation", "Vip", "Callback"))
     },
+    "HoursArn": f"{INSTANCE}/operating-hours/11111111-2222-3333-4444-555555555555",
+    "ContactLens": "Enabled",
     "CrmUrl": "https://crm.example.com/customers/",
     "FlowLogging": "Enabled",
     "AlarmEmail": "operator@example.com",

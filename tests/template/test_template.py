@@ -26,7 +26,7 @@ FUNCTIONS = ("IdentifyFunction", "SaveFunction")
 SWITCHES = [
     {"CacheTtlSeconds": "0"}, {"DeploymentType": "AllAtOnce"}, {"AlarmTopicArn": OTHER["AlarmTopicArn"]},
     *({name: MOST[name]} for name in ("ConnectInstanceArn", "ContactRecordsStreamArn", "AlarmEmail")),
-    {name: MOST[name] for name in ("ConnectInstanceArn", "QueueArn")},
+    {name: MOST[name] for name in ("ConnectInstanceArn", "QueueArn", "HoursArn")},
 ]
 
 # For parameters whose values are easily mistaken: how they begin, how they may go on, and how they may not.
@@ -70,7 +70,7 @@ SILENT = [
     *(({("AWS/Lambda", metric, f"<{function}>"): [1]}, ["FunctionsFailAlarm"])
       for metric in ("Errors", "Throttles") for function in FUNCTIONS),
     *(({("AWS/Connect", "ContactFlowErrors", f"stack {flow}"): [3], LOOKUPS: [0] * 3}, ["FlowErrorsAlarm"])
-      for flow in ("inbound", "disconnect", "wrap-up")),
+      for flow in ("inbound", "disconnect", "wrap-up", "identify", "save")),
     # All is well, although single things went wrong.
     ({LOOKUPS: [1] * 2 + [0] * 3, ours("degraded"): [1] * 2, ours("api_ms"): [1500], ours("answer_ms"): [2500],
       ours("outbox_wait_s"): [900], in_queue("Outbox"): [5, 0], in_queue("DeadLetters"): [0], RECORDS: [3],

@@ -38,10 +38,17 @@ pub struct Contact {
     pub target_queue: Option<String>,
     pub priority: u64,
     pub callback_number: Option<String>,
+    /// The queue that it has waited in.
+    pub queue: Option<String>,
     pub had_agent: bool,
+    /// Whether a machine answered a callback.
+    pub reached_voicemail: bool,
 }
 
 impl Contact {
+    /// The priority of a contact in a queue, if no flow sets another.
+    pub const DEFAULT_PRIORITY: u64 = 5;
+
     pub(super) fn new(id: String, channel: Channel, number: Option<String>) -> Self {
         let initiation_method = match channel {
             Channel::Voice => "INBOUND",
@@ -59,10 +66,11 @@ impl Contact {
             attributes: BTreeMap::new(),
             hooks: BTreeMap::new(),
             target_queue: None,
-            // Connect's default.
-            priority: 5,
+            priority: Self::DEFAULT_PRIORITY,
             callback_number: number,
+            queue: None,
             had_agent: false,
+            reached_voicemail: false,
         }
     }
 
@@ -76,6 +84,7 @@ impl Contact {
             next_id: None,
             id,
             initiation_method,
+            queue: None,
             had_agent: false,
             ..self.clone()
         }
@@ -85,6 +94,18 @@ impl Contact {
     pub(super) fn guide(&self, id: String) -> Self {
         let (related_id, attributes) = (Some(self.id.clone()), self.attributes.clone());
         Self { related_id, attributes, ..Self::new(id, Channel::Chat, None) }
+    }
+
+    /// A [system attribute](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html) that the flows
+    /// use; `None` if it has no value.
+    pub(super) fn system_attribute(&self, reference: &str) -> Option<String> {
+        match reference {
+            "$.Channel" => Some(self.channel.name().to_owned()),
+            "$.CustomerEndpoint.Address" => self.number.clone(),
+            "$.Queue.ARN" => self.target_queue.as_ref().map(|queue| queue_arn(queue)),
+            "$.Queue.Name" => self.target_queue.clone(),
+            other => panic!("no system attribute {other}"),
+        }
     }
 
     /// The event with which a flow's block invokes a function for this contact.
@@ -107,7 +128,7 @@ impl Contact {
                     "MediaStreams": {"Customer": {"Audio": null}},
                     "Name": null,
                     "PreviousContactId": self.previous_id.as_ref().unwrap_or(&self.id),
-                    "Queue": null,
+                    "Queue": self.target_queue.as_ref().map(|queue| json!({"ARN": queue_arn(queue), "Name": queue})),
                     "References": {},
                     "RelatedContactId": self.related_id,
                     "SegmentAttributes": self.segment_attributes(),
@@ -126,6 +147,7 @@ impl Contact {
             "AWSAccountId": "123456789012",
             "AWSContactTraceRecordFormatVersion": "2017-03-10",
             "Agent": agent,
+            "AnsweringMachineDetectionStatus": self.reached_voicemail.then_some("VOICEMAIL_BEEP"),
             "Attributes": self.attributes,
             "Channel": self.channel.name(),
             "ContactId": self.id,
@@ -139,7 +161,7 @@ impl Contact {
             "LastUpdateTimestamp": "2026-02-07T10:37:00Z",
             "NextContactId": self.next_id,
             "PreviousContactId": self.previous_id,
-            "Queue": null,
+            "Queue": self.queue.as_ref().map(|queue| json!({"ARN": queue_arn(queue), "Name": queue})),
             "SegmentAttributes": self.segment_attributes(),
             "SystemEndpoint": endpoint(self.number.as_ref().map(|_| DIALLED)),
             // Only NextContactId shows a transfer. This is for calls that leave Connect.
@@ -165,6 +187,11 @@ impl Channel {
             Self::Chat => "CHAT",
         }
     }
+}
+
+/// The ARN of a queue.
+pub(super) fn queue_arn(queue: &str) -> String {
+    format!("{INSTANCE}/queue/{queue}")
 }
 
 fn endpoint(number: Option<&str>) -> Value {

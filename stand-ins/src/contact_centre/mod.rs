@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use contact::queue_arn;
 pub use contact::{Channel, Contact};
 use player::{Ending, Response, Script};
 
 use crate::aws::{Aws, AwsFault, Service};
 use crate::events;
+use crate::flows::attributes::{Kind, PLACEHOLDERS};
 use crate::flows::{self, Flow, check};
 use crate::function::Function;
 use crate::sticky_calls::{KEY, StickyCalls};
@@ -32,8 +34,18 @@ pub struct ContactCentre {
     pub broken: Option<Failure>,
     /// Whether Lambda refuses every invocation.
     pub functions_fail: bool,
-    /// The queues that take no more callers.
-    pub full_queues: BTreeSet<String>,
+    /// Whether it is outside the opening hours.
+    pub is_closed: bool,
+    /// The queues that nobody works for.
+    pub unstaffed_queues: BTreeSet<String>,
+    /// How many contacts these queues take, callbacks included.
+    pub limits: BTreeMap<String, usize>,
+    /// Whether a block that stores attributes fails if it refers to something that is not set. Else that is empty.
+    pub missing_values_fail: bool,
+    /// The contacts that wait, with their queues.
+    waiting: BTreeMap<String, String>,
+    /// What the template's parameters change in the flows, by placeholder.
+    settings: BTreeMap<&'static str, String>,
     flows: BTreeMap<String, Flow>,
     identify: Function,
     save: Function,
@@ -74,12 +86,21 @@ pub struct Caller {
     channel: Channel,
     attributes: BTreeMap<String, String>,
     keys: Vec<Option<char>>,
+    blocks: Option<usize>,
+    flow: String,
 }
 
 impl Caller {
     /// Somebody who calls from this number.
     pub fn from(number: &str) -> Self {
-        Self { number: Some(number.to_owned()), channel: Channel::Voice, attributes: BTreeMap::new(), keys: Vec::new() }
+        Self {
+            number: Some(number.to_owned()),
+            channel: Channel::Voice,
+            attributes: BTreeMap::new(),
+            keys: Vec::new(),
+            blocks: None,
+            flow: "inbound".to_owned(),
+        }
     }
 
     /// Somebody who withholds their number.
@@ -108,6 +129,18 @@ impl Caller {
         self.keys = keys.chars().map(|key| Some(key).filter(|key| *key != '-')).collect();
         self
     }
+
+    /// The same, whose number leads to this flow.
+    pub fn through(mut self, flow: &str) -> Self {
+        flow.clone_into(&mut self.flow);
+        self
+    }
+
+    /// The same, who hangs up after so many blocks of the flows.
+    pub fn hanging_up_after(mut self, blocks: usize) -> Self {
+        self.blocks = Some(blocks);
+        self
+    }
 }
 
 /// What an agent writes after a call.
@@ -119,12 +152,11 @@ pub struct WrapUp {
     pub status: &'static str,
 }
 
-/// A callback that a caller was promised.
+/// A callback in its queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
     pub queue: String,
     pub number: String,
-    pub after_seconds: u64,
     pub priority: u64,
 }
 
@@ -137,18 +169,28 @@ pub enum Moment {
     Presses(char),
     /// The caller does not answer a question.
     DoesNotAnswer,
+    /// A question in a chat, where nobody can press keys.
+    IsAskedInVain(String),
     /// A function was invoked, and the caller heard nothing meanwhile.
     WaitsInSilence(Duration),
-    /// The caller waits in a queue.
+    /// The caller waits in a queue between two prompts, or a chat waits for its customer.
     Waits(Duration),
     /// The caller is put into a queue.
     IsQueued { queue: String, priority: u64 },
-    /// The caller will be called back.
-    IsPromisedACallback(Callback),
+    /// A callback waits in its queue.
+    CallbackIsQueued(Callback),
+    /// A callback was created, and no queue took it.
+    CallbackIsLost,
+    /// Contact Lens will summarise the contact.
+    WillBeSummarised,
     /// The agent's workspace shows this.
     AgentSees(Value),
     /// The agent reads this message in it.
     AgentReads(String),
+    /// The agent hears this before the caller is connected.
+    AgentHears(String),
+    /// The caller hangs up.
+    HangsUp,
     /// The flow hangs up.
     IsDisconnected,
 }
@@ -162,6 +204,10 @@ pub struct Call {
     pub moments: Vec<Moment>,
     current: usize,
     shown: Option<String>,
+    /// How many more blocks the caller stays for.
+    blocks_left: Option<usize>,
+    /// Whether the flow speaks to the agent.
+    whispers: bool,
 }
 
 impl Call {
@@ -182,12 +228,30 @@ impl Call {
         })
     }
 
-    /// The callback that the caller was promised.
+    /// The callback, if it waits in a queue.
     pub fn callback(&self) -> Option<&Callback> {
         self.moments.iter().find_map(|moment| match moment {
-            Moment::IsPromisedACallback(callback) => Some(callback),
+            Moment::CallbackIsQueued(callback) => Some(callback),
             _ => None,
         })
+    }
+
+    /// The longest time in which the caller heard nothing but what a queue plays.
+    pub fn longest_silence(&self) -> Duration {
+        let silences = self.moments.iter().filter_map(|moment| match moment {
+            Moment::WaitsInSilence(time) | Moment::Waits(time) => Some(*time),
+            _ => None,
+        });
+        silences.max().unwrap_or_default()
+    }
+
+    /// What the agent has heard before the caller was connected.
+    pub fn agent_heard(&self) -> Vec<&str> {
+        let heard = self.moments.iter().filter_map(|moment| match moment {
+            Moment::AgentHears(text) => Some(text.as_str()),
+            _ => None,
+        });
+        heard.collect()
     }
 
     /// The views that the agent's workspace has shown, in their order.
@@ -241,8 +305,13 @@ impl ContactCentre {
             api,
             broken: None,
             functions_fail: false,
-            full_queues: BTreeSet::new(),
-            flows: import(&flows::texts(), "https://crm.example.com/customers/"),
+            is_closed: false,
+            unstaffed_queues: BTreeSet::new(),
+            limits: BTreeMap::new(),
+            missing_values_fail: false,
+            waiting: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            flows: import(&BTreeMap::new()),
             identify,
             save,
             outbox: None,
@@ -266,9 +335,36 @@ impl ContactCentre {
         Self::open(bootstrap, &all).await
     }
 
-    /// Deploys the flows again, without the URL of a CRM.
-    pub fn remove_crm(&mut self) {
-        self.flows = import(&flows::texts(), "none");
+    /// Deploys the flows again, with another value for a placeholder of the template.
+    pub fn set(&mut self, placeholder: &'static str, value: &str) {
+        self.settings.insert(placeholder, value.to_owned());
+        self.flows = import(&self.settings);
+    }
+
+    /// Imports a flow that is not ours.
+    pub fn import(&mut self, name: &str, json: &Value) {
+        let flow = Flow::parse(name, &json.to_string()).unwrap_or_else(|fault| panic!("{fault}"));
+        self.flows.insert(name.to_owned(), flow);
+    }
+
+    /// Plays a flow for the contact that the caller is in now.
+    pub async fn run_flow(&mut self, call: &mut Call, flow: &str) {
+        let ending = self.play(flow, call, call.current, Script::default()).await;
+        self.note(ending, call);
+    }
+
+    /// The queue takes nobody any more.
+    pub fn fill(&mut self, queue: &str) {
+        self.limits.insert(queue.to_owned(), 0);
+    }
+
+    fn is_full(&self, queue: &str) -> bool {
+        let waiting = self.waiting.values().filter(|waiting| waiting.as_str() == queue).count();
+        self.limits.get(queue).is_some_and(|limit| waiting >= *limit)
+    }
+
+    fn flow(&self, name: &str) -> Flow {
+        self.flows.get(name).unwrap_or_else(|| panic!("no flow {name}")).clone()
     }
 
     /// Every failure of every block of a flow.
@@ -286,12 +382,28 @@ impl ContactCentre {
         let id = self.next_contact_id();
         let mut contact = Contact::new(id, caller.channel, caller.number);
         contact.attributes = caller.attributes;
-        let mut call = Call { contacts: vec![contact], moments: Vec::new(), current: 0, shown: None };
+        let mut call = Call {
+            contacts: vec![contact],
+            moments: Vec::new(),
+            current: 0,
+            shown: None,
+            blocks_left: caller.blocks,
+            whispers: false,
+        };
         let script = Script { keys: caller.keys.into(), ..Script::default() };
-        if self.play("inbound", &mut call, 0, script).await == Ending::Disconnected {
+        let ending = self.play(&caller.flow, &mut call, 0, script).await;
+        self.note(ending, &mut call);
+        call
+    }
+
+    /// Notes how a flow for the caller has ended.
+    fn note(&mut self, ending: Ending, call: &mut Call) {
+        if matches!(ending, Ending::Disconnected | Ending::HungUp) {
+            self.waiting.remove(&call.contact().id);
+        }
+        if ending == Ending::Disconnected {
             call.moments.push(Moment::IsDisconnected);
         }
-        call
     }
 
     /// The caller waits in the queue for this time, and presses these keys when asked.
@@ -299,15 +411,39 @@ impl ContactCentre {
         let Some(flow) = call.contact().hooks.get("CustomerQueue").cloned() else { return };
         let keys = keys.chars().map(|key| Some(key).filter(|key| *key != '-')).collect();
         let script = Script { keys, patience: time, ..Script::default() };
-        if self.play(&flow, call, call.current, script).await == Ending::Disconnected {
-            call.moments.push(Moment::IsDisconnected);
-        }
+        let ending = self.play(&flow, call, call.current, script).await;
+        self.note(ending, call);
     }
 
-    /// An agent takes the call. The guide is played, until the agent has closed it.
+    /// An agent takes the call. The whisper is played, then the guide, until the agent has closed it.
     pub async fn agent_answers(&mut self, call: &mut Call) {
-        call.contacts[call.current].had_agent = true;
+        self.connect(call).await;
         self.guide(call, "DefaultAgentUI", Response::Button("Back", Value::Null)).await;
+    }
+
+    /// An agent takes the callback, and the customer answers.
+    pub async fn agent_takes_the_callback(&mut self, call: &mut Call) {
+        call.current = callback_of(call);
+        self.agent_answers(call).await;
+    }
+
+    /// An agent takes the callback, and a machine answers.
+    pub async fn callback_reaches_voicemail(&mut self, call: &mut Call) {
+        call.current = callback_of(call);
+        self.connect(call).await;
+        call.contacts[call.current].reached_voicemail = true;
+    }
+
+    /// The contact leaves its queue, and the agent hears who it is.
+    async fn connect(&mut self, call: &mut Call) {
+        self.waiting.remove(&call.contact().id);
+        call.contacts[call.current].had_agent = true;
+        if let Some(flow) = call.contact().hooks.get("AgentWhisper").cloned() {
+            call.whispers = true;
+            let blocks_left = call.blocks_left.take();
+            self.play(&flow, call, call.current, Script::default()).await;
+            (call.whispers, call.blocks_left) = (false, blocks_left);
+        }
     }
 
     /// The same, but the agent presses this button, even if the guide does not show it. With `None` the agent never
@@ -338,13 +474,22 @@ impl ContactCentre {
 
     /// The agent hangs up first. The disconnect flow is played, in a contact of its own.
     pub async fn agent_leaves(&mut self, call: &mut Call) {
+        self.agent_leaves_and_customer_writes(call, None).await;
+    }
+
+    /// The same in a chat, whose customer writes again after this time.
+    pub async fn agent_leaves_and_customer_writes(&mut self, call: &mut Call, after: Option<Duration>) {
         let Some(flow) = call.contact().hooks.get("CustomerRemaining").cloned() else { return };
         let id = self.next_contact_id();
         let segment = call.contacts[call.current].follower(id, "DISCONNECT");
         call.contacts.push(segment);
         let index = call.contacts.len() - 1;
-        self.play(&flow, call, index, Script::default()).await;
-        call.moments.push(Moment::IsDisconnected);
+        let script = Script { writes_after: after, ..Script::default() };
+        let ending = self.play(&flow, call, index, script).await;
+        if ending == Ending::InQueue {
+            call.current = index;
+        }
+        self.note(ending, call);
     }
 
     /// The agent wraps the call up, or skips the form.
@@ -440,38 +585,47 @@ fn button_and_form(wrap_up: Option<WrapUp>) -> (&'static str, Value) {
     }
 }
 
+/// The callback of a call.
+fn callback_of(call: &Call) -> usize {
+    let callback = call.contacts.iter().rposition(|contact| contact.initiation_method == "CALLBACK");
+    callback.unwrap_or_else(|| panic!("no callback: {:?}", call.moments))
+}
+
 /// Fills in the flows' placeholders like the template, and refuses flows that Connect would refuse.
-fn import(texts: &BTreeMap<String, String>, crm: &str) -> BTreeMap<String, Flow> {
-    let faults = check::check(texts);
+fn import(settings: &BTreeMap<&str, String>) -> BTreeMap<String, Flow> {
+    let texts = flows::texts();
+    let faults = check::check(&texts);
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     let import = |(name, text): (&String, &String)| {
-        let filled = flows::filled(text, |placeholder| value(placeholder, crm));
+        let filled =
+            flows::filled(text, |placeholder| settings.get(placeholder).cloned().unwrap_or_else(|| value(placeholder)));
         (name.clone(), Flow::parse(name, &filled).unwrap_or_else(|fault| panic!("{fault}")))
     };
     texts.iter().map(import).collect()
 }
 
-/// The value of a placeholder. The last part of an ARN is a name here.
-fn value(placeholder: &str, crm: &str) -> String {
+/// The value of a placeholder, with the template's defaults. The last part of an ARN is a name here.
+fn value(placeholder: &str) -> String {
     let instance = contact::INSTANCE;
-    match placeholder {
-        "FlowLogging" => "Disabled".to_owned(),
-        "Partition" => "aws".to_owned(),
-        "Region" => "eu-central-1".to_owned(),
-        "CrmUrl" => crm.to_owned(),
-        "IdentifyFunctionArn" => "arn:aws:lambda:eu-central-1:123456789012:function:identify".to_owned(),
-        "SaveFunctionArn" => "arn:aws:lambda:eu-central-1:123456789012:function:save".to_owned(),
-        "DisconnectFlowArn" => format!("{instance}/contact-flow/disconnect"),
-        "AgentGuideFlowArn" => format!("{instance}/contact-flow/agent-guide"),
-        "WrapUpFlowArn" => format!("{instance}/contact-flow/wrap-up"),
-        "QueueFlowArn" => format!("{instance}/contact-flow/queue"),
-        "QueueArn" => format!("{instance}/queue/general"),
-        "BillingQueueArn" => format!("{instance}/queue/billing"),
-        "TechnicalSupportQueueArn" => format!("{instance}/queue/technical_support"),
-        "SalesQueueArn" => format!("{instance}/queue/sales"),
-        "EscalationQueueArn" => format!("{instance}/queue/escalation"),
-        "VipQueueArn" => format!("{instance}/queue/vip"),
-        other => panic!("unknown placeholder {other}"),
+    let kind = PLACEHOLDERS.iter().find(|(known, _)| *known == placeholder).map(|(_, kind)| *kind);
+    match (kind, placeholder) {
+        (_, "Partition") => "aws".to_owned(),
+        (_, "Region") => "eu-central-1".to_owned(),
+        (_, "CrmUrl") => "https://crm.example.com/customers/".to_owned(),
+        (_, "FlowLogging" | "ContactLens") => "Disabled".to_owned(),
+        (_, "CallbackQueue") => "$.Queue.ARN".to_owned(),
+        (_, "QueueArn") => queue_arn("general"),
+        (_, "BillingQueueArn") => queue_arn("billing"),
+        (_, "TechnicalSupportQueueArn") => queue_arn("technical_support"),
+        (_, "SalesQueueArn") => queue_arn("sales"),
+        (_, "EscalationQueueArn") => queue_arn("escalation"),
+        (_, "VipQueueArn") => queue_arn("vip"),
+        (Some(Kind::Hours), _) => format!("{instance}/operating-hours/weekdays"),
+        (Some(Kind::Flow(Some(file))), _) => format!("{instance}/contact-flow/{file}"),
+        (Some(Kind::Module(Some(file))), _) => format!("{instance}/flow-module/{file}"),
+        (_, "IdentifyFunctionArn") => "arn:aws:lambda:eu-central-1:123456789012:function:identify".to_owned(),
+        (_, "SaveFunctionArn") => "arn:aws:lambda:eu-central-1:123456789012:function:save".to_owned(),
+        _ => panic!("unknown placeholder {placeholder}"),
     }
 }

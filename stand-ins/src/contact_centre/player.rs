@@ -1,6 +1,7 @@
 //! Plays one flow, block by block, as Amazon Connect does.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -8,11 +9,14 @@ use serde_json::{Map, Value, json};
 use super::contact::{Channel, Contact};
 use super::{Call, Callback, ContactCentre, Moment};
 use crate::flows::language::{MAX_ANSWER_BYTES, MAX_ATTRIBUTE_BYTES};
-use crate::flows::{Action, Condition, references};
+use crate::flows::{Action, Condition, pauses, references, words};
 use crate::runtime_api::Outcome;
 
 /// The most blocks in one run. A run with more is an endless loop.
 const MOST_STEPS: usize = 500;
+
+/// How long a spoken word takes: 150 words a minute.
+const A_WORD: Duration = Duration::from_millis(400);
 
 /// What the caller or the agent does in a flow.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,8 @@ pub(super) struct Script {
     pub keys: VecDeque<Option<char>>,
     /// How long a caller waits in a queue.
     pub patience: Duration,
+    /// How long after the agent has left the customer writes again in a chat.
+    pub writes_after: Option<Duration>,
     /// What an agent does with a view.
     pub agent: Response,
 }
@@ -41,12 +47,14 @@ pub(super) enum Response {
 /// How a flow ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The caller is in a queue.
+    /// The contact is in a queue.
     InQueue,
     /// The caller or the agent was disconnected.
     Disconnected,
-    /// The flow has ended and the caller goes on waiting.
-    GoesOnWaiting,
+    /// The caller has hung up.
+    HungUp,
+    /// The flow has ended, and the contact goes on.
+    GoesOn,
 }
 
 /// The branch that a block takes.
@@ -57,6 +65,8 @@ enum Way {
     Result(String),
     /// The branch for this error.
     Error(String),
+    /// The beginning of another flow.
+    Flow(String),
     /// No branch: the flow ends.
     End(Ending),
 }
@@ -75,28 +85,46 @@ struct Run<'a> {
 impl ContactCentre {
     /// Plays the flow of this name for a contact of a call.
     pub(super) async fn play(&mut self, name: &str, call: &mut Call, contact: usize, script: Script) -> Ending {
-        let flow = self.flows.get(name).unwrap_or_else(|| panic!("no flow {name}")).clone();
         let mut run = Run { call, contact, script, external: BTreeMap::new(), view_result: Value::Null };
-        let mut identifier = flow.start.clone();
-        for _ in 0..MOST_STEPS {
-            let action = flow.action(&identifier).unwrap_or_else(|| panic!("{name}: no block {identifier:?}"));
-            let broken = self.broken.as_ref().filter(|broken| broken.flow == name && broken.block == identifier);
-            let way = match broken {
-                Some(broken) => error(&broken.error_type),
-                None => self.step(action, &mut run).await,
-            };
-            let next = match way {
-                Way::End(ending) => return ending,
-                Way::Next => action.next.as_deref(),
-                Way::Error(error_type) => action.on_error(&error_type),
-                Way::Result(result) => {
-                    let met = action.conditions.iter().find(|condition| is_met(condition, &result));
-                    met.map(|condition| condition.next.as_str()).or_else(|| action.on_error("NoMatchingCondition"))
+        self.run(name.to_owned(), &mut run).await
+    }
+
+    /// Plays a flow or a module. It is boxed, because a flow's blocks may play others.
+    fn run<'a>(&'a mut self, mut name: String, run: &'a mut Run<'_>) -> Pin<Box<dyn Future<Output = Ending> + 'a>> {
+        Box::pin(async move {
+            let mut flow = self.flow(&name);
+            let mut identifier = flow.start.clone();
+            for _ in 0..MOST_STEPS {
+                if run.hangs_up() {
+                    run.call.moments.push(Moment::HangsUp);
+                    return Ending::HungUp;
                 }
-            };
-            identifier = next.unwrap_or_else(|| panic!("{name}: {identifier:?} leads nowhere")).to_owned();
-        }
-        panic!("{name} is an endless loop, at {identifier:?}");
+                let action = flow.action(&identifier).unwrap_or_else(|| panic!("{name}: no block {identifier:?}"));
+                let broken = self.broken.as_ref().filter(|broken| broken.flow == name && broken.block == identifier);
+                let way = match broken {
+                    Some(broken) => error(&broken.error_type),
+                    None => self.step(action, run).await,
+                };
+                let next = match way {
+                    Way::End(ending) => return ending,
+                    Way::Flow(other) => {
+                        name = other;
+                        flow = self.flow(&name);
+                        run.external.clear();
+                        identifier.clone_from(&flow.start);
+                        continue;
+                    }
+                    Way::Next => action.next.as_deref(),
+                    Way::Error(error_type) => action.on_error(&error_type),
+                    Way::Result(result) => {
+                        let met = action.conditions.iter().find(|condition| is_met(condition, &result));
+                        met.map(|condition| condition.next.as_str()).or_else(|| action.on_error("NoMatchingCondition"))
+                    }
+                };
+                identifier = next.unwrap_or_else(|| panic!("{name}: {identifier:?} leads nowhere")).to_owned();
+            }
+            panic!("{name} is an endless loop, at {identifier:?}");
+        })
     }
 
     /// Runs one block.
@@ -104,15 +132,21 @@ impl ContactCentre {
         let parameters = &action.parameters;
         let text = |name: &str| parameters[name].as_str().unwrap_or_default();
         match action.action_type.as_str() {
-            "UpdateFlowLoggingBehavior" | "UpdateContactTextToSpeechVoice" => Way::Next,
+            "UpdateFlowLoggingBehavior" => Way::Next,
             "MessageParticipant" => {
-                run.hears(text("Text"));
+                run.hears(&action.spoken().concat());
                 Way::Next
             }
             "MessageParticipantIteratively" => run.wait_in_queue(action),
-            "GetParticipantInput" => run.ask(text("Text")),
-            "Compare" => Way::Result(run.resolve(text("ComparisonValue"))),
-            "UpdateContactAttributes" => Self::update_attributes(text("TargetContact"), &parameters["Attributes"], run),
+            "GetParticipantInput" => run.ask(&action.spoken().concat()),
+            "Compare" => Way::Result(run.value_of(text("ComparisonValue")).unwrap_or_default()),
+            "CheckHoursOfOperation" => Way::Result(if self.is_closed { "False" } else { "True" }.to_owned()),
+            "CheckMetricData" => {
+                let queue = run.contact().target_queue.clone().unwrap_or_default();
+                Way::Result(if self.unstaffed_queues.contains(&queue) { "0" } else { "3" }.to_owned())
+            }
+            "Wait" => run.wait_for_the_customer(text("TimeLimitSeconds")),
+            "UpdateContactAttributes" => self.update_attributes(text("TargetContact"), &parameters["Attributes"], run),
             "UpdateContactEventHooks" => {
                 for (event, flow) in parameters["EventHooks"].as_object().into_iter().flatten() {
                     let flow = last_part(flow.as_str().unwrap_or_default()).to_owned();
@@ -120,30 +154,38 @@ impl ContactCentre {
                 }
                 Way::Next
             }
-            "UpdateContactTargetQueue" => {
-                run.contact().target_queue = Some(last_part(text("QueueId")).to_owned());
-                Way::Next
-            }
+            "UpdateContactTargetQueue" => match run.resolve(text("QueueId")) {
+                Some(queue) => {
+                    run.contact().target_queue = Some(last_part(&queue).to_owned());
+                    Way::Next
+                }
+                None => error("NoMatchingError"),
+            },
             "UpdateContactRoutingBehavior" => {
                 run.contact().priority = text("QueuePriority").parse().expect("a priority");
                 Way::Next
             }
+            "UpdateContactRecordingAndAnalyticsBehavior" => run.summarise(parameters),
             "TransferContactToQueue" => self.transfer_to_queue(run),
+            "TransferToFlow" => Way::Flow(last_part(text("ContactFlowId")).to_owned()),
+            "InvokeFlowModule" => self.invoke_module(last_part(text("FlowModuleId")), run).await,
             "UpdateContactCallbackNumber" => run.set_callback_number(text("CallbackNumber")),
-            "CreateCallbackContact" => {
-                let after_seconds = text("InitialCallDelaySeconds").parse().expect("seconds");
-                self.create_callback(after_seconds, run)
-            }
+            "CreateCallbackContact" => self.create_callback(text("QueueId"), text("ContactFlowId"), run).await,
             "InvokeLambdaFunction" => self.invoke_function(parameters, run).await,
             "ShowView" => self.show_view(action, run).await,
             "DisconnectParticipant" => Way::End(Ending::Disconnected),
-            "EndFlowExecution" => Way::End(Ending::GoesOnWaiting),
+            "EndFlowExecution" | "EndFlowModuleExecution" => Way::End(Ending::GoesOn),
             other => panic!("{:?} is of the unknown type {other}", action.identifier),
         }
     }
 
-    /// Sets attributes on a contact and on all contacts that share them. If one can't be set, none is.
-    fn update_attributes(target: &str, attributes: &Value, run: &mut Run<'_>) -> Way {
+    /// Sets attributes on a contact and on all contacts that share them. If one can't be set, none is. AWS does not say
+    /// what a reference to nothing does: it reads as empty, or the block fails.
+    fn update_attributes(&self, target: &str, attributes: &Value, run: &mut Run<'_>) -> Way {
+        let is_missing = |text: &Value| run.resolve(text.as_str().unwrap_or_default()).is_none();
+        if self.missing_values_fail && attributes.as_object().into_iter().flatten().any(|(_, text)| is_missing(text)) {
+            return error("NoMatchingError");
+        }
         let attributes = run.resolve_all(attributes);
         let target = match target {
             "Related" => run.contact().related_id.clone(),
@@ -164,26 +206,56 @@ impl ContactCentre {
         Way::Next
     }
 
-    fn transfer_to_queue(&self, run: &mut Run<'_>) -> Way {
+    fn transfer_to_queue(&mut self, run: &mut Run<'_>) -> Way {
         let Some(queue) = run.contact().target_queue.clone() else { return error("NoMatchingError") };
-        if self.full_queues.contains(&queue) {
+        if self.is_full(&queue) {
             return error("QueueAtCapacity");
         }
-        let priority = run.contact().priority;
-        run.call.moments.push(Moment::IsQueued { queue, priority });
+        let (id, priority) = (run.contact().id.clone(), run.contact().priority);
+        self.waiting.insert(id, queue.clone());
+        run.contact().queue = Some(queue.clone());
+        let moment = match (run.contact().initiation_method, run.contact().callback_number.clone()) {
+            ("CALLBACK", Some(number)) => Moment::CallbackIsQueued(Callback { queue, number, priority }),
+            _ => Moment::IsQueued { queue, priority },
+        };
+        run.call.moments.push(moment);
         Way::End(Ending::InQueue)
     }
 
-    fn create_callback(&mut self, after_seconds: u64, run: &mut Run<'_>) -> Way {
-        let id = self.next_contact_id();
-        let from = run.contact();
-        let (Some(queue), Some(number)) = (from.target_queue.clone(), from.callback_number.clone()) else {
+    async fn invoke_module(&mut self, name: &str, run: &mut Run<'_>) -> Way {
+        // A module does not see its caller's answer, nor the caller the module's.
+        let external = std::mem::take(&mut run.external);
+        let ending = self.run(name.to_owned(), run).await;
+        run.external = external;
+        match ending {
+            Ending::GoesOn => Way::Next,
+            other => Way::End(other),
+        }
+    }
+
+    /// A callback is a contact of its own, for which its creation flow runs. Callbacks count towards a queue's limit, and
+    /// one for a full queue is refused. Neither priority nor hooks are known to be passed on.
+    async fn create_callback(&mut self, queue: &str, flow: &str, run: &mut Run<'_>) -> Way {
+        let queue = run.resolve(queue).map(|queue| last_part(&queue).to_owned());
+        let (Some(queue), Some(_)) = (queue, run.contact().callback_number.clone()) else {
             return error("NoMatchingError");
         };
-        let callback = from.follower(id, "CALLBACK");
-        let promised = Callback { queue, number, after_seconds, priority: callback.priority };
+        if !run.is_voice() || self.is_full(&queue) {
+            return error("NoMatchingError");
+        }
+        let id = self.next_contact_id();
+        let mut callback = run.contact().follower(id, "CALLBACK");
+        callback.hooks.clear();
+        callback.priority = Contact::DEFAULT_PRIORITY;
+        callback.target_queue = Some(queue);
         run.call.contacts.push(callback);
-        run.call.moments.push(Moment::IsPromisedACallback(promised));
+        let index = run.call.contacts.len() - 1;
+        let blocks_left = run.call.blocks_left.take();
+        let ending = Box::pin(self.play(last_part(flow), run.call, index, Script::default())).await;
+        run.call.blocks_left = blocks_left;
+        if ending != Ending::InQueue {
+            run.call.moments.push(Moment::CallbackIsLost);
+        }
         Way::Next
     }
 
@@ -211,7 +283,7 @@ impl ContactCentre {
     }
 
     async fn show_view(&mut self, action: &Action, run: &mut Run<'_>) -> Way {
-        let view = run.resolve_values(&action.parameters["ViewData"]);
+        let view = run.resolve_values(&action.identifier, &action.parameters["ViewData"]);
         run.call.moments.push(Moment::AgentSees(view));
         let (button, form) = match std::mem::take(&mut run.script.agent) {
             Response::Nothing if run.call.is_left_open(&action.identifier) => return Way::End(Ending::Disconnected),
@@ -236,16 +308,39 @@ impl Run<'_> {
         self.contact().channel == Channel::Voice
     }
 
-    /// A message to the caller, or in a guide to the agent.
-    fn hears(&mut self, text: &str) {
-        let text = self.resolve(text);
+    /// Whether the caller hangs up before the next block. Nobody can hang up in an agent's guide.
+    fn hangs_up(&mut self) -> bool {
         let is_guide = self.contact().related_id.is_some();
-        self.call.moments.push(if is_guide { Moment::AgentReads(text) } else { Moment::Hears(text) });
+        match &mut self.call.blocks_left {
+            Some(0) if !is_guide => true,
+            Some(left) if !is_guide => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// A message to the caller, in a guide or a whisper to the agent.
+    ///
+    /// # Panics
+    ///
+    /// If it refers to something that is not set, which would be heard.
+    fn hears(&mut self, text: &str) {
+        let resolved = self.resolve(text).filter(|text| !text.trim().is_empty());
+        let text = words(&resolved.unwrap_or_else(|| panic!("something in {text:?} is not set")));
+        let is_guide = self.contact().related_id.is_some();
+        self.call.moments.push(match (is_guide, self.call.whispers) {
+            (true, _) => Moment::AgentReads(text),
+            (false, true) => Moment::AgentHears(text),
+            (false, false) => Moment::Hears(text),
+        });
     }
 
     /// Asks for a key. Without a Lex bot only calls can do that.
     fn ask(&mut self, question: &str) -> Way {
         if !self.is_voice() {
+            self.call.moments.push(Moment::IsAskedInVain(question.to_owned()));
             return error("NoMatchingError");
         }
         self.hears(question);
@@ -261,32 +356,61 @@ impl Run<'_> {
         }
     }
 
-    /// The prompts of a queue, until the caller's patience ends or they are interrupted. Only calls have them.
+    /// The prompts of a queue, again and again, until the caller's patience ends or they are interrupted. Only calls
+    /// have them.
     fn wait_in_queue(&mut self, action: &Action) -> Way {
         if !self.is_voice() {
             return error("NoMatchingError");
         }
-        for text in action.spoken() {
-            self.hears(text);
-        }
         let seconds = action.parameters["InterruptFrequencySeconds"].as_str().and_then(|text| text.parse().ok());
-        match seconds.map(Duration::from_secs).filter(|after| *after <= self.script.patience) {
-            None => Way::End(Ending::GoesOnWaiting),
-            Some(after) => {
-                self.script.patience -= after;
-                self.call.moments.push(Moment::Waits(after));
-                Way::Result("MessagesInterrupted".to_owned())
+        let interrupted = seconds.map(Duration::from_secs).filter(|after| *after <= self.script.patience);
+        let mut left = interrupted.unwrap_or(self.script.patience);
+        self.script.patience -= left;
+        while !left.is_zero() {
+            for text in action.spoken() {
+                self.hears(text);
+                let spoken = A_WORD * words(text).split_whitespace().count() as u32;
+                left = left.saturating_sub(spoken);
+                let pause = Duration::from_secs(pauses(text)).min(left);
+                self.call.moments.push(Moment::Waits(pause));
+                left -= pause;
             }
+        }
+        match interrupted {
+            None => Way::End(Ending::GoesOn),
+            Some(_) => Way::Result("MessagesInterrupted".to_owned()),
         }
     }
 
-    fn set_callback_number(&mut self, reference: &str) -> Way {
-        let number = self.resolve(reference);
-        if !number.starts_with('+') {
-            return error("InvalidCallbackNumber");
+    /// A chat waits until the customer writes, or until the time is over. A call can't.
+    fn wait_for_the_customer(&mut self, seconds: &str) -> Way {
+        if self.is_voice() {
+            return error("NoMatchingError");
         }
-        self.contact().callback_number = Some(number);
+        let limit = Duration::from_secs(seconds.parse().expect("seconds"));
+        let written = self.script.writes_after.take().filter(|after| *after < limit);
+        self.call.moments.push(Moment::Waits(written.unwrap_or(limit)));
+        Way::Result(if written.is_some() { "CustomerReturned" } else { "WaitCompleted" }.to_owned())
+    }
+
+    /// Has Contact Lens summarise the contact, if the block is for its channel.
+    fn summarise(&mut self, parameters: &Value) -> Way {
+        let is_for_calls = parameters.get("VoiceBehavior").is_some();
+        if self.is_voice() != is_for_calls {
+            return error("ChannelMismatch");
+        }
+        self.call.moments.push(Moment::WillBeSummarised);
         Way::Next
+    }
+
+    fn set_callback_number(&mut self, reference: &str) -> Way {
+        match self.value_of(reference).filter(|number| number.starts_with('+')) {
+            None => error("InvalidCallbackNumber"),
+            number => {
+                self.contact().callback_number = number;
+                Way::Next
+            }
+        }
     }
 
     /// The event for a function.
@@ -295,11 +419,11 @@ impl Run<'_> {
         self.contact().event(&parameters)
     }
 
-    /// A text with the values of its references. A missing value is empty.
-    fn resolve(&self, text: &str) -> String {
-        references(text).into_iter().fold(text.to_owned(), |text, reference| {
-            text.replacen(reference, &self.value_of(reference).unwrap_or_default(), 1)
-        })
+    /// A text with the values of its references. Returns `None` if one of them is not set.
+    fn resolve(&self, text: &str) -> Option<String> {
+        references(text)
+            .into_iter()
+            .try_fold(text.to_owned(), |text, reference| Some(text.replacen(reference, &self.value_of(reference)?, 1)))
     }
 
     fn value_of(&self, reference: &str) -> Option<String> {
@@ -311,24 +435,38 @@ impl Run<'_> {
         } else if let Some(path) = reference.strip_prefix("$.Views.ViewResultData.") {
             let value = self.view_result.pointer(&format!("/{}", path.replace('.', "/")));
             value.and_then(Value::as_str).map(str::to_owned)
-        } else if reference == "$.CustomerEndpoint.Address" {
-            contact.number.clone()
         } else {
-            None
+            contact.system_attribute(reference)
         }
     }
 
+    /// Texts with the values of their references. What is not set is empty.
     fn resolve_all(&self, texts: &Value) -> BTreeMap<String, String> {
+        let resolved = |text: &str| {
+            references(text).into_iter().fold(text.to_owned(), |text, reference| {
+                text.replacen(reference, &self.value_of(reference).unwrap_or_default(), 1)
+            })
+        };
         let texts = texts.as_object().into_iter().flatten();
-        texts.map(|(name, text)| (name.clone(), self.resolve(text.as_str().unwrap_or_default()))).collect()
+        texts.map(|(name, text)| (name.clone(), resolved(text.as_str().unwrap_or_default()))).collect()
     }
 
-    fn resolve_values(&self, value: &Value) -> Value {
+    /// The data of a view, with the values of its references.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is not set or empty: the agent would see the reference or a gap.
+    fn resolve_values(&self, block: &str, value: &Value) -> Value {
         match value {
-            Value::String(text) => self.resolve(text).into(),
-            Value::Array(items) => items.iter().map(|item| self.resolve_values(item)).collect(),
+            Value::String(text) => {
+                let empty = |reference: &&str| self.value_of(reference).unwrap_or_default().trim().is_empty();
+                let unset = references(text).into_iter().find(empty);
+                assert!(unset.is_none(), "{block:?} shows {text:?}, and {unset:?} is not set");
+                self.resolve(text).into()
+            }
+            Value::Array(items) => items.iter().map(|item| self.resolve_values(block, item)).collect(),
             Value::Object(entries) => {
-                let entries = entries.iter().map(|(name, value)| (name.clone(), self.resolve_values(value)));
+                let entries = entries.iter().map(|(name, value)| (name.clone(), self.resolve_values(block, value)));
                 Value::Object(entries.collect::<Map<_, _>>())
             }
             other => other.clone(),
@@ -356,6 +494,6 @@ fn is_met(condition: &Condition, value: &str) -> bool {
 }
 
 /// The last part of an ARN. In these flows it is a name.
-fn last_part(arn: &str) -> &str {
+pub(super) fn last_part(arn: &str) -> &str {
     arn.rsplit(['/', ':']).next().unwrap_or_default()
 }

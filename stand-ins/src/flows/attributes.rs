@@ -1,6 +1,7 @@
 //! The names of the values that flows and functions pass to each other. Connect does not notice a misspelt name: its
 //! value is empty.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -14,12 +15,17 @@ static VOCABULARY: LazyLock<Value> = LazyLock::new(|| {
 
 /// The attributes in the answer of the function with this ARN or placeholder, with the default of
 /// `STICKY_CALLS_VARIABLES`. Returns `None` if it is not one of our functions.
-pub fn answers_of(function_arn: &str) -> Option<Vec<String>> {
-    let handler = match function_arn {
-        "${IdentifyFunctionArn}" => "start_call",
-        "${SaveFunctionArn}" => "end_call",
-        _ => return None,
-    };
+pub fn answers_of(function_arn: &str) -> Option<&'static [String]> {
+    static IDENTIFY: LazyLock<Vec<String>> = LazyLock::new(|| answers("start_call"));
+    static SAVE: LazyLock<Vec<String>> = LazyLock::new(|| answers("end_call"));
+    match function_arn {
+        "${IdentifyFunctionArn}" => Some(&IDENTIFY),
+        "${SaveFunctionArn}" => Some(&SAVE),
+        _ => None,
+    }
+}
+
+fn answers(handler: &str) -> Vec<String> {
     let entries = |list: &str| VOCABULARY[list].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let answered = entries("attributes").filter(|attribute| attribute["handler"] == handler);
@@ -29,7 +35,7 @@ pub fn answers_of(function_arn: &str) -> Option<Vec<String>> {
         let variables = variables.map(|setting| text(&setting["default"])).unwrap_or_default();
         names.extend(variables.split(',').map(|name| format!("var_{name}")));
     }
-    Some(names)
+    names
 }
 
 /// The block parameters that the functions read.
@@ -74,25 +80,105 @@ pub const READ_FROM_CONTACTS: [&str; 15] = [
 /// contact centre that looked into the CRM.
 pub const BROUGHT_ALONG: [&str; 1] = ["customer_id"];
 
-/// The system attributes that the flows use.
-pub const SYSTEM: [&str; 1] = ["$.CustomerEndpoint.Address"];
+/// The attributes that our module stores under other names than the function's, for flows of other people. Under its own
+/// name a variable would be written back by the save, cut to what a flow gets.
+pub const FOR_OTHER_FLOWS: [&str; 3] = ["customer_name", "last_resolution", "last_call_date"];
 
-/// The placeholders that the template fills in, each as `${name}`.
-pub const PLACEHOLDERS: [&str; 16] = [
-    "IdentifyFunctionArn",
-    "SaveFunctionArn",
-    "DisconnectFlowArn",
-    "QueueFlowArn",
-    "AgentGuideFlowArn",
-    "WrapUpFlowArn",
-    "QueueArn",
-    "BillingQueueArn",
-    "TechnicalSupportQueueArn",
-    "SalesQueueArn",
-    "EscalationQueueArn",
-    "VipQueueArn",
-    "CrmUrl",
-    "FlowLogging",
-    "Partition",
-    "Region",
+/// What may be told of a caller and is only for an agent's eyes.
+pub const FOR_AGENTS_EYES: [&str; 5] =
+    ["customer_context", "last_resolution", "resolution", "agent_notes", "call_summary"];
+
+/// The system attributes that the flows use ([system
+/// attributes](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html)).
+pub const SYSTEM: [&str; 4] = ["$.Channel", "$.CustomerEndpoint.Address", "$.Queue.ARN", "$.Queue.Name"];
+
+/// The namespaces of references that our flows use. Each needs a name after it.
+pub const NAMESPACES: [&str; 3] = ["$.External.", "$.Attributes.", "$.Views."];
+
+/// What an ARN in a flow names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Function,
+    /// A flow; ours with its file's name.
+    Flow(Option<&'static str>),
+    /// A module; ours with its file's name.
+    Module(Option<&'static str>),
+    Queue,
+    Hours,
+    Prompt,
+    /// A placeholder of the template that stands for no ARN.
+    Word,
+}
+
+impl Kind {
+    /// The thing's name in its ARN.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Function => ":function:",
+            Self::Flow(_) => "/contact-flow/",
+            Self::Module(_) => "/flow-module/",
+            Self::Queue => "/queue/",
+            Self::Hours => "/operating-hours/",
+            Self::Prompt => "/prompt/",
+            Self::Word => "",
+        }
+    }
+
+    /// Whether this text is the ARN of such a thing, or the template's placeholder for one.
+    pub fn is_named_by(self, text: &str) -> bool {
+        match placeholder(text) {
+            Some(kind) => std::mem::discriminant(&kind) == std::mem::discriminant(&self),
+            None => text.starts_with("arn:") && text.contains(self.path()),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Function => "a function",
+            Self::Flow(_) => "a flow",
+            Self::Module(_) => "a module",
+            Self::Queue => "a queue",
+            Self::Hours => "hours of operation",
+            Self::Prompt => "a prompt",
+            Self::Word => "nothing",
+        })
+    }
+}
+
+/// The placeholders that the template fills in, each as `${name}`, with what they stand for.
+pub const PLACEHOLDERS: [(&str, Kind); 25] = [
+    ("IdentifyFunctionArn", Kind::Function),
+    ("SaveFunctionArn", Kind::Function),
+    ("IdentifyModuleArn", Kind::Module(Some("identify"))),
+    ("SaveModuleArn", Kind::Module(Some("save"))),
+    ("ContactLensModuleArn", Kind::Module(Some("contact-lens"))),
+    ("RouteFlowArn", Kind::Flow(Some("route"))),
+    ("CallbackFlowArn", Kind::Flow(Some("callback"))),
+    ("QueueFlowArn", Kind::Flow(Some("queue"))),
+    ("DisconnectFlowArn", Kind::Flow(Some("disconnect"))),
+    ("AgentGuideFlowArn", Kind::Flow(Some("agent-guide"))),
+    ("AgentWhisperFlowArn", Kind::Flow(Some("agent-whisper"))),
+    ("WrapUpFlowArn", Kind::Flow(Some("wrap-up"))),
+    ("QueueArn", Kind::Queue),
+    ("BillingQueueArn", Kind::Queue),
+    ("TechnicalSupportQueueArn", Kind::Queue),
+    ("SalesQueueArn", Kind::Queue),
+    ("EscalationQueueArn", Kind::Queue),
+    ("VipQueueArn", Kind::Queue),
+    // A queue of callbacks' own, or the caller's: $.Queue.ARN.
+    ("CallbackQueue", Kind::Queue),
+    ("HoursArn", Kind::Hours),
+    ("ContactLens", Kind::Word),
+    ("CrmUrl", Kind::Word),
+    ("FlowLogging", Kind::Word),
+    ("Partition", Kind::Word),
+    ("Region", Kind::Word),
 ];
+
+/// What a text stands for that is nothing but a placeholder. Returns `None` for any other text.
+pub fn placeholder(text: &str) -> Option<Kind> {
+    let name = text.strip_prefix("${")?.strip_suffix('}')?;
+    PLACEHOLDERS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+}

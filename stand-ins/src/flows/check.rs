@@ -1,40 +1,42 @@
-//! Finds the faults of a set of flows: what Connect would refuse, what it would accept but not do as meant, and what a
-//! caller must never experience. Each fault names the file and the block.
+//! Finds the faults of a set of flows: what is neither documented nor seen in flows that Connect has taken, so that it
+//! would probably refuse them. Each fault names the file and the block.
+//!
+//! [`super::promises`] finds what Connect would take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::attributes::{self, BROUGHT_ALONG, PARAMETERS, PLACEHOLDERS, READ_FROM_CONTACTS, SYSTEM};
-use super::language::{self, ActionType, Next, Results};
-use super::{Action, Fault, Flow, references, strings};
+use super::attributes::{Kind, NAMESPACES, PLACEHOLDERS, SYSTEM, placeholder};
+use super::language::{self, ActionType, FlowType, Results};
+use super::{Action, Fault, Flow, promises, references, strings};
 
 /// Reads flows and checks them, each by itself and all of them together.
 pub fn check(texts: &BTreeMap<String, String>) -> Vec<Fault> {
-    let mut faults = Vec::new();
+    let mut unread = Vec::new();
     let mut flows = Vec::new();
     for (name, text) in texts {
         match Flow::parse(name, text) {
             Ok(flow) => flows.push(flow),
-            Err(fault) => faults.push(fault),
+            Err(fault) => unread.push(fault),
         }
     }
-    for flow in &flows {
-        let mut check = Check { flow, faults: &mut faults };
+    // A file that can't be read may hold what the others need.
+    if unread.is_empty() { faults(&flows.iter().collect::<Vec<_>>()) } else { unread }
+}
+
+/// The faults of these flows, which are all that there are.
+pub fn faults(flows: &[&Flow]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for flow in flows {
+        let mut check = Check { flow, flows, faults: &mut faults };
         check.envelope();
         check.metadata();
         for action in &flow.actions {
             check.action(action);
         }
-        check.way_through();
-        check.lambda_answers();
-        check.views();
-        check.what_callers_meet();
     }
-    // A block that can't be read may set the attributes that others read.
-    if flows.len() == texts.len() {
-        attributes_that_go_nowhere(&flows, &mut faults);
-    }
+    promises::check(flows, &mut faults);
     faults.sort();
     faults.dedup();
     faults
@@ -42,10 +44,11 @@ pub fn check(texts: &BTreeMap<String, String>) -> Vec<Fault> {
 
 struct Check<'a> {
     flow: &'a Flow,
+    flows: &'a [&'a Flow],
     faults: &'a mut Vec<Fault>,
 }
 
-impl<'a> Check<'a> {
+impl Check<'_> {
     fn fault(&mut self, block: Option<&str>, what: impl Into<String>) {
         let block = block.map(str::to_owned);
         self.faults.push(Fault { flow: self.flow.name.clone(), block, what: what.into() });
@@ -56,14 +59,19 @@ impl<'a> Check<'a> {
         if flow.json["Version"] != "2019-10-30" {
             self.fault(None, "has a version that Connect does not know");
         }
+        self.keys(None, &flow.json, &["Version", "StartAction", "Metadata", "Actions", "Settings"]);
         if flow.actions.len() > language::MAX_ACTIONS {
             self.fault(None, format!("has more than {} blocks", language::MAX_ACTIONS));
         }
-        if flow.content().chars().count() > language::MAX_CONTENT {
+        if flow.size > language::MAX_CONTENT {
             self.fault(None, format!("has more than {} characters", language::MAX_CONTENT));
         }
         if flow.action(&flow.start).is_none() {
             self.fault(None, format!("starts with \"{}\", which is not one of its blocks", flow.start));
+        }
+        // `CreateContactFlow` refuses an empty text anywhere.
+        if ["Metadata", "Settings"].iter().any(|part| strings(&flow.json[part]).contains(&"")) {
+            self.fault(None, "holds an empty text");
         }
         let mut seen = BTreeSet::new();
         for identifier in flow.actions.iter().map(|action| action.identifier.as_str()) {
@@ -103,8 +111,30 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// A part of a flow has no keys but these.
+    fn keys(&mut self, block: Option<&str>, part: &Value, known: &[&str]) {
+        for key in part.as_object().into_iter().flat_map(|part| part.keys()) {
+            if !known.contains(&key.as_str()) {
+                self.fault(block, format!("has the unknown key {key}"));
+            }
+        }
+    }
+
     fn action(&mut self, action: &Action) {
         let block = Some(action.identifier.as_str());
+        self.keys(block, &action.json, &["Identifier", "Type", "Parameters", "Transitions"]);
+        let transitions = &action.json["Transitions"];
+        self.keys(block, transitions, &["NextAction", "Conditions", "Errors"]);
+        for branch in transitions["Errors"].as_array().into_iter().flatten() {
+            self.keys(block, branch, &["NextAction", "ErrorType"]);
+        }
+        for branch in transitions["Conditions"].as_array().into_iter().flatten() {
+            self.keys(block, branch, &["NextAction", "Condition"]);
+            self.keys(block, &branch["Condition"], &["Operator", "Operands"]);
+        }
+        if strings(&action.json).contains(&"") {
+            self.fault(block, "holds an empty text");
+        }
         let Some(action_type) = language::action_type(&action.action_type) else {
             return self.fault(block, format!("is of the unknown type {}", action.action_type));
         };
@@ -118,6 +148,19 @@ impl<'a> Check<'a> {
                 self.reference(action, text, reference);
             }
             self.dollars(action, text);
+        }
+        for operand in action.conditions.iter().map(|branch| branch.operand.as_str()) {
+            self.dollars(action, operand);
+            if !references(operand).is_empty() {
+                self.fault(block, format!("compares with the reference {operand}, but only texts are possible"));
+            }
+        }
+        match action_type.name {
+            "UpdateContactEventHooks" => self.hook(action),
+            "GetParticipantInput" => self.input(action),
+            "ShowView" => self.view(action),
+            "UpdateContactRecordingAndAnalyticsBehavior" => self.recording(action),
+            _ => {}
         }
     }
 
@@ -148,9 +191,9 @@ impl<'a> Check<'a> {
 
     fn branches(&mut self, action: &Action, action_type: &ActionType) {
         let block = Some(action.identifier.as_str());
-        match (action_type.next, &action.next) {
-            (Next::Required, None) => self.fault(block, "has no NextAction"),
-            (Next::Terminal | Next::Endless, Some(_)) => self.fault(block, "has a NextAction, which it can't have"),
+        match (action_type.is_terminal, &action.next) {
+            (false, None) => self.fault(block, "has no NextAction"),
+            (true, Some(_)) => self.fault(block, "has a NextAction, which it can't have"),
             _ => {}
         }
         for error in action_type.errors {
@@ -176,9 +219,10 @@ impl<'a> Check<'a> {
                 self.fault(block, what);
             }
         }
-        let can_be_interrupted = action.parameters.get("InterruptFrequencySeconds").is_some();
-        if action_type.results == Results::Interruption && can_be_interrupted == action.conditions.is_empty() {
-            self.fault(block, "needs both InterruptFrequencySeconds and a branch for MessagesInterrupted, or none");
+        for result in certain_results(action, action_type.results) {
+            if !action.conditions.iter().any(|branch| branch.operand == result) {
+                self.fault(block, format!("lacks a branch for {result}"));
+            }
         }
         for target in action.targets() {
             if self.flow.action(target).is_none() {
@@ -197,8 +241,10 @@ impl<'a> Check<'a> {
         if reference.ends_with('.') || !ends_clearly {
             self.fault(block, format!("refers to {reference} without a space after the name"));
         }
-        let namespace = reference.split('.').nth(1).unwrap_or_default();
-        if !["External", "Attributes", "Views"].contains(&namespace) && !SYSTEM.contains(&reference) {
+        let has_a_name = NAMESPACES.iter().any(|namespace| {
+            reference.strip_prefix(namespace).is_some_and(|name| !name.is_empty() && !name.starts_with('.'))
+        });
+        if !has_a_name && !SYSTEM.contains(&reference) {
             self.fault(block, format!("refers to {reference}, which nothing sets"));
         }
     }
@@ -207,212 +253,144 @@ impl<'a> Check<'a> {
     fn dollars(&mut self, action: &Action, text: &str) {
         for (start, _) in text.match_indices('$') {
             let rest = &text[start + 1..];
-            let placeholder = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
-            if !rest.starts_with('.') && !placeholder.is_some_and(|name| PLACEHOLDERS.contains(&name)) {
+            let name = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
+            let is_placeholder = name.is_some_and(|name| PLACEHOLDERS.iter().any(|(known, _)| *known == name));
+            if !rest.starts_with('.') && !is_placeholder {
                 let what = format!("holds ${rest}, which is neither a reference nor a placeholder of the template");
                 self.fault(Some(&action.identifier), what);
             }
         }
     }
 
-    /// Every block can be reached.
-    fn way_through(&mut self) {
-        let reached = self.reached_without(|_, _| false);
-        for action in &self.flow.actions {
-            if !reached.contains(action.identifier.as_str()) {
-                self.fault(Some(&action.identifier), "can't be reached");
+    /// A hook leads to a flow of the event's kind.
+    fn hook(&mut self, action: &Action) {
+        for (event, flow) in action.parameters["EventHooks"].as_object().into_iter().flatten() {
+            let Some(Kind::Flow(Some(file))) = flow.as_str().and_then(placeholder) else { continue };
+            let hooked = self.flows.iter().find(|flow| flow.name == file);
+            let is_right = hooked
+                .is_some_and(|hooked| language::flow_for(event).and_then(FlowType::parse) == Some(hooked.flow_type));
+            if !is_right {
+                let what = format!("hooks {event} to flows/{file}.json, which is not a flow for that");
+                self.fault(Some(&action.identifier), what);
             }
         }
     }
 
-    /// The blocks that can be reached from the start without a branch for which `closed` is true.
-    fn reached_without(&self, closed: impl Fn(&Action, &str) -> bool) -> BTreeSet<&'a str> {
-        let flow = self.flow;
-        let mut reached = BTreeSet::new();
-        let mut open = vec![flow.start.as_str()];
-        while let Some(identifier) = open.pop() {
-            let Some(action) = flow.action(identifier) else { continue };
-            if reached.insert(action.identifier.as_str()) {
-                open.extend(action.targets().filter(|target| !closed(action, target)));
+    /// A menu has other branches than a question whose answer is stored.
+    fn input(&mut self, action: &Action) {
+        let block = Some(action.identifier.as_str());
+        let is_menu = action.parameters["StoreInput"] != "True";
+        for error in ["NoMatchingCondition", "InputTimeLimitExceeded"] {
+            match (is_menu, action.on_error(error).is_some()) {
+                (true, false) => self.fault(block, format!("lacks the error branch {error}")),
+                (false, true) => self.fault(block, format!("has the error branch {error}, which it can't have")),
+                _ => {}
             }
         }
-        reached
-    }
-
-    /// Every attribute that a block reads from `$.External` is in the answer of the function that was invoked last.
-    fn lambda_answers(&mut self) {
-        let flow = self.flow;
-        let mut last_invoked: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
-        let mut open = vec![(flow.start.as_str(), None)];
-        while let Some((identifier, last)) = open.pop() {
-            let Some(action) = flow.action(identifier) else { continue };
-            if last_invoked.entry(action.identifier.as_str()).or_default().insert(last) {
-                let invoked = action.parameters["LambdaFunctionARN"].as_str();
-                open.extend(action.targets().map(|target| (target, invoked.or(last))));
-            }
+        if is_menu && ["DTMFConfiguration", "InputValidation"].iter().any(|name| !action.parameters[name].is_null()) {
+            self.fault(block, "is a menu, which can't have DTMFConfiguration or InputValidation");
         }
-        for action in &flow.actions {
-            let invoked = last_invoked.get(action.identifier.as_str()).into_iter().flatten().flatten();
-            let answers: Vec<_> = invoked.filter_map(|function| attributes::answers_of(function)).flatten().collect();
-            for reference in strings(&action.parameters).into_iter().flat_map(references) {
-                let Some(name) = reference.strip_prefix("$.External.") else { continue };
-                if !answers.iter().any(|answer| answer == name) {
-                    let what =
-                        format!("reads {reference}, which is not in the answer of the function invoked before it");
-                    self.fault(Some(&action.identifier), what);
-                }
-            }
-        }
-        for action in &flow.actions {
-            let block = Some(action.identifier.as_str());
-            if let Some(function) = action.parameters["LambdaFunctionARN"].as_str()
-                && attributes::answers_of(function).is_none()
-            {
-                self.fault(block, format!("invokes {function}, which is not one of our functions"));
-            }
-            for name in
-                action.parameters["LambdaInvocationAttributes"].as_object().into_iter().flat_map(|names| names.keys())
-            {
-                if !PARAMETERS.contains(&name.as_str()) && !name.starts_with("var_") {
-                    self.fault(block, format!("passes {name}, which the function does not look for"));
-                }
-            }
+        if !is_menu && (!action.conditions.is_empty() || action.parameters["InputValidation"].is_null()) {
+            self.fault(block, "stores its input, so it needs InputValidation and can't have conditions");
         }
     }
 
-    /// Every form field that a block reads is in a form of this flow.
-    fn views(&mut self) {
-        let fields: Vec<&str> = self.flow.actions.iter().flat_map(fields).collect();
-        for action in &self.flow.actions {
-            for reference in strings(&action.parameters).into_iter().flat_map(references) {
-                let field = reference.strip_prefix("$.Views.ViewResultData.FormData.");
-                if reference.starts_with("$.Views.") && !field.is_some_and(|field| fields.contains(&field)) {
-                    let what = format!("reads {reference}, which no form of this flow asks for");
-                    self.fault(Some(&action.identifier), what);
-                }
-            }
-        }
-    }
-
-    /// What a caller must never experience: silence during a lookup, a call that ends without a word, and a text that
-    /// is not for callers.
-    fn what_callers_meet(&mut self) {
-        let flow = self.flow;
-        if flow.actions.iter().any(|action| action.action_type == "ShowView") {
-            // An agent's guide. No caller hears it.
-            return;
-        }
-        let greets = flow.actions.iter().any(|action| action.action_type == "TransferContactToQueue");
-        let in_silence = self.reached_without(|action, _| !action.spoken().is_empty());
-        for action in &flow.actions {
-            let block = Some(action.identifier.as_str());
-            let is_lambda = action.action_type == "InvokeLambdaFunction";
-            if greets && is_lambda && in_silence.contains(action.identifier.as_str()) {
-                self.fault(
-                    block,
-                    "can be reached before the caller has heard anything, so the caller waits in silence",
-                );
-            }
-            let hangs_up_after =
-                |target: &str| flow.action(target).is_some_and(|target| target.action_type == "DisconnectParticipant");
-            if action.spoken().is_empty() && action.targets().any(hangs_up_after) {
-                self.fault(block, "ends the call without a word");
-            }
-        }
-        self.what_is_spoken();
-    }
-
-    /// No prompt speaks the confidence. Only confirmed callers hear something personal.
-    fn what_is_spoken(&mut self) {
-        let flow = self.flow;
-        // If all other branches lead elsewhere, the value is certain on this way.
-        let is_only_way = |action: &Action, target: &str, reference: &str, value: &str| {
-            let mut conditions = action.conditions.iter().filter(|branch| branch.next == target);
-            action.parameters["ComparisonValue"] == reference
-                && conditions.all(|branch| branch.operator == "Equals" && branch.operand == value)
-                && action.next.as_deref() != Some(target)
-                && action.errors.iter().all(|branch| branch.next != target)
+    /// A view has what it needs, and a branch for each of its buttons.
+    fn view(&mut self, action: &Action) {
+        let block = Some(action.identifier.as_str());
+        let Some(view) = language::managed_view(&action.parameters["ViewResource"]) else {
+            return self.fault(block, "shows a view that is not known");
         };
-        let reached_without_value = |reference: &'static str, value: &'static str| {
-            self.reached_without(|action, target| is_only_way(action, target, reference, value))
-        };
-        let unconfirmed = reached_without_value("$.External.lookup_status", "matched");
-        let by_anybody = reached_without_value("$.External.last_issue_source", "call_summary");
-        for action in &flow.actions {
-            let spoken = action.spoken();
-            for reference in spoken.iter().flat_map(|text| references(text)) {
-                let name = reference.rsplit('.').next().unwrap_or_default();
-                let what = if name.contains("confidence") {
-                    "speaks the confidence"
-                } else if unconfirmed.contains(action.identifier.as_str()) {
-                    "speaks something personal to a caller who may be unconfirmed"
-                } else if name == "last_issue" && by_anybody.contains(action.identifier.as_str()) {
-                    "may speak an agent's notes"
-                } else {
-                    continue;
-                };
-                self.fault(Some(&action.identifier), format!("{what}: {reference}"));
+        let data = &action.parameters["ViewData"];
+        for needed in view.needs {
+            if data[needed].is_null() {
+                self.fault(block, format!("shows the view {} without {needed}", view.name));
             }
         }
-    }
-}
-
-/// Why a condition can never be met, or is not accepted by Connect. `None` if it is possible.
-fn impossible(action: &Action, results: Results, operator: &str, operand: &str) -> Option<String> {
-    if !language::OPERATORS.contains(&operator) {
-        return Some(format!("compares with the unknown operator {operator}"));
-    }
-    if results != Results::Value && operator != "Equals" {
-        return Some(format!("compares with {operator}, but only Equals is possible"));
-    }
-    let is_possible = match results {
-        Results::None => return Some("has a condition, which it can't have".to_owned()),
-        Results::Value => !operand.is_empty() && (!operator.starts_with("Number") || operand.parse::<f64>().is_ok()),
-        Results::Key => matches!(operand, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "*" | "#"),
-        Results::Interruption => operand == "MessagesInterrupted",
-        Results::ViewAction => {
-            let view = language::managed_view(&action.parameters["ViewResource"]);
-            let known = language::VIEWS.iter().find(|(name, _)| view == Some(name));
-            known.is_some_and(|(_, actions)| actions.contains(&operand))
+        for button in ["Back", "Next"] {
+            let has_branch = action.conditions.iter().any(|branch| branch.operand == button);
+            if !data[button].is_null() && !has_branch {
+                self.fault(block, format!("lacks a branch for {button}"));
+            }
         }
-    };
-    (!is_possible).then(|| format!("has a branch for {operand:?}, which can't occur"))
+        let items = data["Sections"].as_array().into_iter().flatten().filter_map(|section| section["Items"].as_array());
+        for item in items.flatten() {
+            let is_whole = ["Type", "Name", "Label"].iter().all(|key| item[key].is_string());
+            let has_options = item["Type"] != "RadioGroup" || item["Options"].is_array();
+            if !is_whole || !has_options {
+                self.fault(block, "has a field without Type, Name, Label or Options");
+            }
+        }
+        if view.name == "form" && fields(action).is_empty() {
+            self.fault(block, "shows a form without a field");
+        }
+    }
+
+    fn recording(&mut self, action: &Action) {
+        let block = Some(action.identifier.as_str());
+        let error = "InFlightRedactionConfigurationFailed";
+        if !action.parameters["ChatBehavior"].is_null() && action.on_error(error).is_none() {
+            self.fault(block, format!("lacks the error branch {error}"));
+        }
+        let voice = &action.parameters["VoiceBehavior"];
+        let recorded = voice["VoiceRecordingBehavior"]["RecordedParticipants"].as_array().map_or(0, Vec::len);
+        if !voice["VoiceAnalyticsBehavior"].is_null() && recorded < 2 {
+            self.fault(block, "analyses a call of which it does not record both sides");
+        }
+    }
 }
 
 /// The names of the fields that a form asks for.
-fn fields(action: &Action) -> Vec<&str> {
+pub(super) fn fields(action: &Action) -> Vec<&str> {
     let sections = action.parameters["ViewData"]["Sections"].as_array();
     let items = sections.into_iter().flatten().filter_map(|section| section["Items"].as_array());
     items.flatten().filter_map(|item| item["Name"].as_str()).collect()
 }
 
-/// Attributes that are read but never set, or set but never read: probably a name is misspelt.
-fn attributes_that_go_nowhere(flows: &[Flow], faults: &mut Vec<Fault>) {
-    let mut set: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();
-    let mut read: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();
-    for flow in flows {
-        for action in &flow.actions {
-            let names = action.parameters["Attributes"].as_object().into_iter().flat_map(|names| names.keys());
-            set.extend(names.map(|name| (name.as_str(), (flow, action))));
-            let references = strings(&action.parameters).into_iter().flat_map(references);
-            let names = references.filter_map(|reference| reference.strip_prefix("$.Attributes."));
-            read.extend(names.map(|name| (name, (flow, action))));
+/// The results that must have a branch each.
+fn certain_results(action: &Action, results: Results) -> Vec<&str> {
+    match results {
+        Results::Both(one, other) => vec![one, other],
+        Results::Interruption if action.parameters.get("InterruptFrequencySeconds").is_some() => {
+            vec!["MessagesInterrupted"]
         }
+        Results::Wait => {
+            let events = action.parameters["Events"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            events.chain(["WaitCompleted"]).collect()
+        }
+        _ => Vec::new(),
     }
-    let fault = |(flow, action): &(&Flow, &Action), what: String| Fault {
-        flow: flow.name.clone(),
-        block: Some(action.identifier.clone()),
-        what,
+}
+
+/// Why a condition can never be met, or is not known to be taken by Connect. `None` if it is possible.
+fn impossible(action: &Action, results: Results, operator: &str, operand: &str) -> Option<String> {
+    if !language::OPERATORS.contains(&operator) {
+        return Some(format!("compares with the unknown operator {operator}"));
+    }
+    let of_numbers = operator.starts_with("Number") && operand.parse::<f64>().is_ok();
+    if matches!(results, Results::Metric) {
+        let metric = action.parameters["MetricType"].as_str().unwrap_or_default();
+        let is_possible = match metric.starts_with("NumberOfAgents") {
+            true => (operator, operand) == ("NumberGreaterThan", "0"),
+            false => of_numbers || (operator == "Equals" && operand.parse::<f64>().is_ok()),
+        };
+        return (!is_possible).then(|| format!("has a branch for {operand:?}, which can't occur"));
+    }
+    if results != Results::Value && operator != "Equals" {
+        return Some(format!("compares with {operator}, but only Equals is possible"));
+    }
+    let is_possible = match results {
+        Results::None | Results::Metric => return Some("has a condition, which it can't have".to_owned()),
+        Results::Value => !operand.is_empty() && (!operator.starts_with("Number") || of_numbers),
+        Results::Key => matches!(operand, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "*" | "#"),
+        Results::ViewAction => {
+            let view = language::managed_view(&action.parameters["ViewResource"]);
+            view.is_some_and(|view| view.actions.contains(&operand))
+        }
+        Results::Interruption => {
+            operand == "MessagesInterrupted" && action.parameters.get("InterruptFrequencySeconds").is_some()
+        }
+        Results::Both(..) | Results::Wait => certain_results(action, results).contains(&operand),
     };
-    for (name, place) in &read {
-        if !set.contains_key(name) && !BROUGHT_ALONG.contains(name) {
-            faults.push(fault(place, format!("reads $.Attributes.{name}, which nothing sets")));
-        }
-    }
-    for (name, place) in &set {
-        let is_read = read.contains_key(name) || READ_FROM_CONTACTS.contains(name) || name.starts_with("var_");
-        if !is_read {
-            faults.push(fault(place, format!("sets the attribute {name}, which nothing reads")));
-        }
-    }
+    (!is_possible).then(|| format!("has a branch for {operand:?}, which can't occur"))
 }

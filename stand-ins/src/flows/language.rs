@@ -1,13 +1,15 @@
-//! What Connect accepts in a flow: the actions that our flows use, with their parameters and branches.
+//! What Connect takes in a flow, as far as that is known: the actions that are documented or seen in 120 exported flows
+//! of other people, with their parameters, branches and limits.
 //!
 //! Each action is described on its page in AWS's [flow language
-//! reference](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language-actions.html). In flows that the
-//! console exports, every block but a terminal one has a `NextAction`.
+//! reference](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language-actions.html). Where exported flows
+//! differ from a page, both are taken. Only Connect itself can say that it takes a flow.
 
 use std::fmt;
 
 use serde_json::Value;
 
+use super::attributes::{self, Kind};
 use super::references;
 
 /// The most blocks in a flow.
@@ -50,32 +52,39 @@ pub const MAX_ATTRIBUTE_BYTES: usize = 32_768;
 /// The kind of a flow. Not every action is possible in every kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowType {
-    /// An inbound flow, a disconnect flow or an agent guide.
+    /// An inbound flow, a disconnect flow, a callback's creation flow or an agent guide.
     ContactFlow,
     /// The flow for callers who wait in a queue.
     CustomerQueue,
+    /// What an agent hears before the caller is connected.
+    AgentWhisper,
+    /// A module, which contact flows invoke.
+    Module,
 }
 
 impl FlowType {
-    /// Reads the name in a flow's `Metadata`.
+    /// Reads the name in a flow's `Metadata`. A module has none.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "contactFlow" => Some(Self::ContactFlow),
             "customerQueue" => Some(Self::CustomerQueue),
+            "agentWhisper" => Some(Self::AgentWhisper),
             _ => None,
         }
     }
 
-    /// Its name in Connect's API and in CloudFormation.
-    pub fn api_name(self) -> &'static str {
+    /// Its name in Connect's API and in CloudFormation. A module is a resource of its own, without a type.
+    pub fn api_name(self) -> Option<&'static str> {
         match self {
-            Self::ContactFlow => "CONTACT_FLOW",
-            Self::CustomerQueue => "CUSTOMER_QUEUE",
+            Self::ContactFlow => Some("CONTACT_FLOW"),
+            Self::CustomerQueue => Some("CUSTOMER_QUEUE"),
+            Self::AgentWhisper => Some("AGENT_WHISPER"),
+            Self::Module => None,
         }
     }
 }
 
-/// What Connect accepts for one type of action.
+/// What Connect takes for one type of action.
 pub struct ActionType {
     pub name: &'static str,
     pub parameters: &'static [Parameter],
@@ -86,7 +95,7 @@ pub struct ActionType {
     /// The errors that it may have a branch for.
     pub optional_errors: &'static [&'static str],
     pub results: Results,
-    pub next: Next,
+    pub is_terminal: bool,
     pub flow_types: &'static [FlowType],
 }
 
@@ -109,23 +118,30 @@ pub enum Shape {
     Number(u64, u64),
     /// One reference and nothing else.
     Reference,
+    /// The ARN of such a thing, or one reference and nothing else.
+    Arn(Kind),
     /// An object of texts, whose keys a flow can refer to.
     Texts,
-    /// An object of one text with one of these keys.
-    OneText(&'static [&'static str]),
-    /// A list of objects of one text each.
+    /// The ARN of a flow under the name of one event.
+    EventHook,
+    /// A list of messages, each with one source.
     Messages,
-    /// An object that holds texts under these keys, the first of which is required.
-    Object(&'static [&'static str]),
-    /// The data of a view.
-    ViewData,
+    /// A list of these words.
+    Words(&'static [&'static str]),
+    /// An object with these entries.
+    Object(&'static [Parameter]),
+    /// Anything but an empty text.
+    Anything,
 }
 
+/// The sources of a message.
+pub const MESSAGE_SOURCES: [&str; 4] = ["Text", "SSML", "PromptId", "Media"];
+
 impl Shape {
-    /// Whether Connect accepts this value. A placeholder of the template counts as a static value.
+    /// Whether Connect takes this value. A placeholder of the template counts as a static value.
     pub fn takes(&self, value: &Value) -> bool {
         let text = value.as_str();
-        let is_placeholder = text.is_some_and(|text| text.starts_with("${") && text.ends_with('}'));
+        let is_placeholder = text.is_some_and(|text| attributes::placeholder(text).is_some());
         let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
         match self {
             Self::Prompt => text.is_some_and(|text| (1..=MAX_PROMPT).contains(&text.chars().count())),
@@ -136,20 +152,33 @@ impl Shape {
                 is_placeholder || number.is_some_and(|number: u64| (*least..=*most).contains(&number))
             }
             Self::Reference => text.is_some_and(|text| references(text) == [text]),
+            Self::Arn(kind) => text.is_some_and(|text| kind.is_named_by(text) || references(text) == [text]),
             Self::Texts => value.as_object().is_some_and(|texts| {
                 !texts.is_empty() && texts.iter().all(|(name, value)| is_attribute_name(name) && is_text(value))
             }),
-            Self::OneText(keys) => value.as_object().is_some_and(|texts| {
-                texts.len() == 1 && texts.iter().all(|(key, value)| keys.contains(&key.as_str()) && is_text(value))
+            Self::EventHook => value.as_object().is_some_and(|hooks| {
+                let is_hook = |(event, flow): (&String, &Value)| {
+                    flow_for(event).is_some() && Self::Arn(Kind::Flow(None)).takes(flow)
+                };
+                hooks.len() == 1 && hooks.iter().all(is_hook)
             }),
             Self::Messages => value.as_array().is_some_and(|messages| {
-                !messages.is_empty() && messages.iter().all(|message| is_text(&message["Text"]))
+                let has_one_source = |message: &Value| {
+                    message.as_object().is_some_and(|sources| {
+                        sources.len() == 1 && sources.keys().all(|key| MESSAGE_SOURCES.contains(&key.as_str()))
+                    })
+                };
+                !messages.is_empty() && messages.iter().all(has_one_source)
             }),
-            Self::Object(keys) => value.as_object().is_some_and(|texts| {
-                texts.contains_key(keys[0])
-                    && texts.iter().all(|(key, value)| keys.contains(&key.as_str()) && is_text(value))
+            Self::Words(words) => value
+                .as_array()
+                .is_some_and(|list| list.iter().all(|word| word.as_str().is_some_and(|word| words.contains(&word)))),
+            Self::Object(entries) => value.as_object().is_some_and(|given| {
+                let known = |name: &str| entries.iter().find(|entry| entry.name == name);
+                entries.iter().all(|entry| !entry.is_required || given.contains_key(entry.name))
+                    && given.iter().all(|(name, value)| known(name).is_some_and(|entry| entry.shape.takes(value)))
             }),
-            Self::ViewData => value.is_object(),
+            Self::Anything => true,
         }
     }
 }
@@ -163,11 +192,16 @@ impl fmt::Display for Shape {
             Self::Number(least, u64::MAX) => write!(f, "a whole number from {least} on, in quotes"),
             Self::Number(least, most) => write!(f, "a whole number from {least} to {most}, in quotes"),
             Self::Reference => f.write_str("one reference and nothing else"),
+            Self::Arn(kind) => write!(f, "the ARN of {kind} or one reference and nothing else"),
             Self::Texts => f.write_str("an object of texts under names of letters, digits, - and _"),
-            Self::OneText(keys) => write!(f, "an object of one text under one of {}", keys.join(", ")),
-            Self::Messages => f.write_str("a list of texts"),
-            Self::Object(keys) => write!(f, "an object of {}", keys.join(", ")),
-            Self::ViewData => f.write_str("an object"),
+            Self::EventHook => f.write_str("the ARN of a flow under the name of one event"),
+            Self::Messages => write!(f, "a list of messages with exactly one of {} each", MESSAGE_SOURCES.join(", ")),
+            Self::Words(words) => write!(f, "a list of {}", words.join(", ")),
+            Self::Object(entries) => {
+                let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+                write!(f, "an object of {}, as documented", names.join(", "))
+            }
+            Self::Anything => f.write_str("a value"),
         }
     }
 }
@@ -185,36 +219,37 @@ pub enum Results {
     ViewAction,
     /// An interruption.
     Interruption,
+    /// Each of these, and no other: both must have a branch.
+    Both(&'static str, &'static str),
+    /// A number of agents, contacts or seconds.
+    Metric,
+    /// The end of a wait.
+    Wait,
 }
 
-/// Whether an action has a `NextAction`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    Required,
-    /// The flow ends here: no transitions at all.
-    Terminal,
-    /// It goes on until something else happens.
-    Endless,
-}
-
-const BOTH: &[FlowType] = &[FlowType::ContactFlow, FlowType::CustomerQueue];
-const CONTACT_FLOW: &[FlowType] = &[FlowType::ContactFlow];
+const CONTACT_FLOW: &[FlowType] = &[FlowType::ContactFlow, FlowType::Module];
 const CUSTOMER_QUEUE: &[FlowType] = &[FlowType::CustomerQueue];
+const NOT_IN_WHISPERS: &[FlowType] = &[FlowType::ContactFlow, FlowType::CustomerQueue, FlowType::Module];
+const NO_WAY_BACK: &[FlowType] = &[FlowType::CustomerQueue, FlowType::AgentWhisper];
+const EVERYWHERE: &[FlowType] =
+    &[FlowType::ContactFlow, FlowType::CustomerQueue, FlowType::AgentWhisper, FlowType::Module];
 const NO_MATCHING_ERROR: &[&str] = &["NoMatchingError"];
+const NO_MATCHING_CONDITION: &[&str] = &["NoMatchingCondition"];
 
-/// The events that a flow can be hooked to.
-pub const EVENTS: [&str; 10] = [
-    "AgentHold",
-    "AgentWhisper",
-    "CustomerHold",
-    "CustomerQueue",
-    "CustomerRemaining",
-    "CustomerWhisper",
-    "DefaultAgentUI",
-    "DisconnectAgentUI",
-    "PauseContact",
-    "ResumeContact",
-];
+/// The type of flow that can be hooked to an event; `None` for an unknown event.
+pub fn flow_for(event: &str) -> Option<&'static str> {
+    match event {
+        "CustomerRemaining" | "DefaultAgentUI" | "DisconnectAgentUI" | "PauseContact" | "ResumeContact" => {
+            Some("contactFlow")
+        }
+        "CustomerQueue" => Some("customerQueue"),
+        "AgentWhisper" => Some("agentWhisper"),
+        "CustomerWhisper" => Some("customerWhisper"),
+        "AgentHold" => Some("agentHold"),
+        "CustomerHold" => Some("customerHold"),
+        _ => None,
+    }
+}
 
 /// The operators of a comparison.
 pub const OPERATORS: [&str; 8] = [
@@ -228,8 +263,20 @@ pub const OPERATORS: [&str; 8] = [
     "NumberLessOrEqualTo",
 ];
 
-/// What an agent can do with AWS's own views, according to their pages and AWS's samples.
-pub const VIEWS: [(&str, &[&str]); 2] = [("detail", &["Back", "ActionSelected"]), ("form", &["Back", "Next", "Step"])];
+/// One of AWS's own views, according to its page and AWS's samples.
+pub struct View {
+    pub name: &'static str,
+    /// What an agent can do with it.
+    pub actions: &'static [&'static str],
+    /// The data without which it shows nothing.
+    pub needs: &'static [&'static str],
+}
+
+/// The views that our flows use.
+pub const VIEWS: [View; 2] = [
+    View { name: "detail", actions: &["Back", "ActionSelected"], needs: &["Heading", "Sections"] },
+    View { name: "form", actions: &["Back", "Next", "Step"], needs: &["Sections"] },
+];
 
 const fn required(name: &'static str, shape: Shape) -> Parameter {
     Parameter { name, is_required: true, shape }
@@ -247,12 +294,52 @@ const PLAIN: ActionType = ActionType {
     errors: NO_MATCHING_ERROR,
     optional_errors: &[],
     results: Results::None,
-    next: Next::Required,
-    flow_types: BOTH,
+    is_terminal: false,
+    flow_types: EVERYWHERE,
 };
 
+const TRUE_OR_FALSE: Shape = Shape::Word(&["True", "False"]);
+const MEDIA: Shape = Shape::Object(&[
+    required("Uri", Shape::Text),
+    required("SourceType", Shape::Word(&["S3"])),
+    optional("MediaType", Shape::Word(&["Audio"])),
+]);
+const PARTICIPANTS: Shape = Shape::Words(&["Agent", "Customer"]);
+const ON_OR_OFF: Shape = Shape::Object(&[required("Enabled", TRUE_OR_FALSE)]);
+const REDACTION: Shape = Shape::Object(&[
+    required("Enabled", TRUE_OR_FALSE),
+    optional("RedactionResults", Shape::Text),
+    optional("RedactionMaskMode", Shape::Word(&["EntityType", "PII"])),
+    optional("RedactionEntities", Shape::Anything),
+    optional("DeliverUnprocessedMessages", TRUE_OR_FALSE),
+]);
+const SUMMARIES: Shape =
+    Shape::Object(&[required("SummaryModes", Shape::Words(&["PostContact", "AutomatedInteraction"]))]);
+const VOICE_ANALYTICS: Shape = Shape::Object(&[
+    required("Enabled", TRUE_OR_FALSE),
+    optional("AnalyticsLanguage", Shape::Text),
+    optional("AnalyticsModes", Shape::Words(&["RealTime", "PostContact", "AutomatedInteraction"])),
+    optional("ConversationalAnalyticsRedactionConfiguration", REDACTION),
+    optional("SentimentConfiguration", ON_OR_OFF),
+    optional("SummaryConfiguration", SUMMARIES),
+]);
+const VOICE_RECORDING: Shape = Shape::Object(&[
+    required("RecordedParticipants", PARTICIPANTS),
+    optional("IVRRecordingBehavior", Shape::Word(&["Enabled", "Disabled"])),
+]);
+const CHAT_ANALYTICS: Shape = Shape::Object(&[
+    required("Enabled", TRUE_OR_FALSE),
+    optional("AnalyticsLanguage", Shape::Text),
+    optional("AnalyticsModes", Shape::Words(&["ContactLens"])),
+    optional("ConversationalAnalyticsRedactionConfiguration", REDACTION),
+    optional("InFlightChatRedactionConfiguration", REDACTION),
+    optional("SentimentConfiguration", ON_OR_OFF),
+    optional("SummaryConfiguration", SUMMARIES),
+]);
+const QUEUE_OR_AGENT: [&str; 2] = ["QueueId", "AgentId"];
+
 /// The actions.
-pub static ACTIONS: [ActionType; 17] = [
+pub static ACTIONS: [ActionType; 32] = [
     ActionType {
         name: "UpdateFlowLoggingBehavior",
         parameters: &[required("FlowLoggingBehavior", Shape::Word(&["Enabled", "Disabled"]))],
@@ -266,6 +353,9 @@ pub static ACTIONS: [ActionType; 17] = [
             optional("TextToSpeechEngine", Shape::Text),
             optional("TextToSpeechStyle", Shape::Text),
         ],
+        // Required by its page, and missing in most exported flows.
+        errors: &[],
+        optional_errors: NO_MATCHING_ERROR,
         ..PLAIN
     },
     ActionType {
@@ -273,10 +363,10 @@ pub static ACTIONS: [ActionType; 17] = [
         parameters: &[
             optional("Text", Shape::Prompt),
             optional("SSML", Shape::Prompt),
-            optional("PromptId", Shape::Text),
-            optional("Media", Shape::Object(&["Uri", "SourceType", "MediaType"])),
+            optional("PromptId", Shape::Arn(Kind::Prompt)),
+            optional("Media", MEDIA),
         ],
-        exactly_one_of: &["Text", "SSML", "PromptId", "Media"],
+        exactly_one_of: &MESSAGE_SOURCES,
         ..PLAIN
     },
     ActionType {
@@ -284,11 +374,11 @@ pub static ACTIONS: [ActionType; 17] = [
         parameters: &[
             required("Messages", Shape::Messages),
             optional("InterruptFrequencySeconds", Shape::Number(1, u64::MAX)),
+            optional("ContinueMessagingDuringInterrupt", TRUE_OR_FALSE),
         ],
         errors: &[],
         optional_errors: NO_MATCHING_ERROR,
         results: Results::Interruption,
-        next: Next::Endless,
         flow_types: CUSTOMER_QUEUE,
         ..PLAIN
     },
@@ -297,46 +387,156 @@ pub static ACTIONS: [ActionType; 17] = [
         parameters: &[
             optional("Text", Shape::Prompt),
             optional("SSML", Shape::Prompt),
-            optional("PromptId", Shape::Text),
+            optional("PromptId", Shape::Arn(Kind::Prompt)),
+            optional("Media", MEDIA),
             required("InputTimeLimitSeconds", Shape::Number(1, 180)),
-            // With stored input the block has other branches.
-            required("StoreInput", Shape::Word(&["False"])),
+            optional("StoreInput", TRUE_OR_FALSE),
+            optional("InputValidation", Shape::Anything),
+            optional("InputEncryption", Shape::Anything),
+            optional("DTMFConfiguration", Shape::Anything),
         ],
-        exactly_one_of: &["Text", "SSML", "PromptId"],
-        errors: &["NoMatchingCondition", "InputTimeLimitExceeded", "NoMatchingError"],
+        exactly_one_of: &MESSAGE_SOURCES,
+        errors: NO_MATCHING_ERROR,
+        optional_errors: &["NoMatchingCondition", "InputTimeLimitExceeded", "InvalidPhoneNumber"],
         results: Results::Key,
+        flow_types: NOT_IN_WHISPERS,
+        ..PLAIN
+    },
+    ActionType {
+        name: "ConnectParticipantWithLexBot",
+        parameters: &[
+            optional("Text", Shape::Prompt),
+            optional("SSML", Shape::Prompt),
+            optional("PromptId", Shape::Arn(Kind::Prompt)),
+            optional("Media", MEDIA),
+            optional("LexV2Bot", Shape::Anything),
+            optional("LexBot", Shape::Anything),
+            optional("LexSessionAttributes", Shape::Texts),
+            optional("LexInitializationData", Shape::Anything),
+            optional("LexTimeoutSeconds", Shape::Anything),
+        ],
+        exactly_one_of: &["LexV2Bot", "LexBot"],
+        optional_errors: &["NoMatchingCondition", "InputTimeLimitExceeded"],
+        results: Results::Value,
+        flow_types: NOT_IN_WHISPERS,
         ..PLAIN
     },
     ActionType {
         name: "Compare",
         parameters: &[required("ComparisonValue", Shape::Reference)],
-        errors: &["NoMatchingCondition"],
+        errors: NO_MATCHING_CONDITION,
         results: Results::Value,
+        ..PLAIN
+    },
+    ActionType {
+        name: "Loop",
+        parameters: &[required("LoopCount", Shape::Text)],
+        errors: &[],
+        optional_errors: NO_MATCHING_ERROR,
+        results: Results::Both("ContinueLooping", "DoneLooping"),
+        ..PLAIN
+    },
+    ActionType {
+        name: "CheckHoursOfOperation",
+        // Optional on its page; required by somebody who asked a live instance.
+        parameters: &[optional("HoursOfOperationId", Shape::Arn(Kind::Hours))],
+        results: Results::Both("True", "False"),
+        flow_types: NOT_IN_WHISPERS,
+        ..PLAIN
+    },
+    ActionType {
+        name: "CheckMetricData",
+        parameters: &[
+            required("MetricType", Shape::Word(&METRICS)),
+            optional("QueueId", Shape::Arn(Kind::Queue)),
+            optional("AgentId", Shape::Text),
+        ],
+        errors: &["NoMatchingCondition", "NoMatchingError"],
+        results: Results::Metric,
+        flow_types: NOT_IN_WHISPERS,
+        ..PLAIN
+    },
+    ActionType {
+        name: "Wait",
+        parameters: &[
+            // The name in exported flows and the one on its page.
+            optional("TimeLimitSeconds", Shape::Number(1, 604_800)),
+            optional("TimeoutSeconds", Shape::Number(1, 604_800)),
+            optional("Events", Shape::Words(&["CustomerReturned", "BotParticipantDisconnected"])),
+        ],
+        exactly_one_of: &["TimeLimitSeconds", "TimeoutSeconds"],
+        optional_errors: &["ParticipantNotFound"],
+        results: Results::Wait,
+        flow_types: NOT_IN_WHISPERS,
         ..PLAIN
     },
     ActionType {
         name: "UpdateContactAttributes",
         parameters: &[
             required("Attributes", Shape::Texts),
-            required("TargetContact", Shape::Word(&["Current", "Related"])),
+            optional("TargetContact", Shape::Word(&["Current", "Related"])),
         ],
         ..PLAIN
     },
+    ActionType { name: "UpdateFlowAttributes", parameters: &[required("FlowAttributes", Shape::Anything)], ..PLAIN },
+    ActionType {
+        name: "UpdateContactData",
+        parameters: &[
+            optional("Name", Shape::Text),
+            optional("Description", Shape::Text),
+            optional("LanguageCode", Shape::Text),
+            optional("CustomerId", Shape::Text),
+            optional("References", Shape::Anything),
+            optional("WisdomSessionArn", Shape::Text),
+            optional("IsVoiceIdStreamingEnabled", Shape::Text),
+            optional("IsVoiceAuthenticationEnabled", Shape::Text),
+            optional("IsFraudDetectionEnabled", Shape::Text),
+            optional("VoiceAuthenticationThreshold", Shape::Anything),
+            optional("VoiceAuthenticationResponseTime", Shape::Anything),
+            optional("FraudDetectionThreshold", Shape::Anything),
+            optional("TargetContact", Shape::Word(&["Current", "Related"])),
+        ],
+        ..PLAIN
+    },
+    ActionType { name: "TagContact", parameters: &[required("Tags", Shape::Texts)], ..PLAIN },
     ActionType {
         name: "UpdateContactEventHooks",
-        parameters: &[required("EventHooks", Shape::OneText(&EVENTS))],
+        parameters: &[optional("EventHooks", Shape::EventHook), optional("EventHooksConfiguration", Shape::Anything)],
         ..PLAIN
     },
     ActionType {
         name: "UpdateContactTargetQueue",
-        parameters: &[optional("QueueId", Shape::Text), optional("AgentId", Shape::Text)],
-        exactly_one_of: &["QueueId", "AgentId"],
+        parameters: &[optional("QueueId", Shape::Arn(Kind::Queue)), optional("AgentId", Shape::Text)],
+        exactly_one_of: &QUEUE_OR_AGENT,
         flow_types: CONTACT_FLOW,
         ..PLAIN
     },
     ActionType {
         name: "TransferContactToQueue",
+        parameters: &[optional("QueueId", Shape::Arn(Kind::Queue))],
         errors: &["QueueAtCapacity", "NoMatchingError"],
+        flow_types: CONTACT_FLOW,
+        ..PLAIN
+    },
+    ActionType {
+        name: "DequeueContactAndTransferToQueue",
+        parameters: &[optional("QueueId", Shape::Arn(Kind::Queue)), optional("AgentId", Shape::Text)],
+        exactly_one_of: &QUEUE_OR_AGENT,
+        errors: &["QueueAtCapacity", "NoMatchingError"],
+        flow_types: CUSTOMER_QUEUE,
+        ..PLAIN
+    },
+    ActionType {
+        name: "TransferToFlow",
+        parameters: &[required("ContactFlowId", Shape::Arn(Kind::Flow(None)))],
+        flow_types: CONTACT_FLOW,
+        ..PLAIN
+    },
+    ActionType {
+        name: "InvokeFlowModule",
+        parameters: &[required("FlowModuleId", Shape::Arn(Kind::Module(None)))],
+        // Two people who asked a live instance had to have it; exported flows don't.
+        optional_errors: NO_MATCHING_CONDITION,
         flow_types: CONTACT_FLOW,
         ..PLAIN
     },
@@ -352,47 +552,106 @@ pub static ACTIONS: [ActionType; 17] = [
         ..PLAIN
     },
     ActionType {
+        name: "UpdateContactRoutingCriteria",
+        parameters: &[required("RoutingCriteria", Shape::Anything)],
+        flow_types: NOT_IN_WHISPERS,
+        ..PLAIN
+    },
+    ActionType {
         name: "UpdateContactCallbackNumber",
         parameters: &[required("CallbackNumber", Shape::Reference)],
         errors: &["InvalidCallbackNumber", "CallbackNumberNotDialable"],
+        flow_types: NOT_IN_WHISPERS,
         ..PLAIN
     },
     ActionType {
         name: "CreateCallbackContact",
         parameters: &[
-            optional("QueueId", Shape::Text),
+            optional("QueueId", Shape::Arn(Kind::Queue)),
+            optional("AgentId", Shape::Text),
+            optional("ContactFlowId", Shape::Arn(Kind::Flow(None))),
+            optional("CallerId", Shape::Text),
             required("InitialCallDelaySeconds", Shape::Number(1, 259_200)),
             required("MaximumConnectionAttempts", Shape::Number(1, u64::MAX)),
             required("RetryDelaySeconds", Shape::Number(1, 259_200)),
         ],
+        flow_types: NOT_IN_WHISPERS,
         ..PLAIN
     },
     ActionType {
         name: "InvokeLambdaFunction",
         parameters: &[
-            required("LambdaFunctionARN", Shape::Text),
+            required("LambdaFunctionARN", Shape::Arn(Kind::Function)),
             required("InvocationTimeLimitSeconds", Shape::Number(1, 8)),
-            // An asynchronous invocation needs another block for its answer. Our flows have none.
-            required("InvocationType", Shape::Word(&["SYNCHRONOUS"])),
+            optional("InvocationType", Shape::Word(&["SYNCHRONOUS", "ASYNCHRONOUS"])),
             optional("LambdaInvocationAttributes", Shape::Texts),
-            required("ResponseValidation", Shape::OneText(&["ResponseType"])),
+            optional(
+                "ResponseValidation",
+                Shape::Object(&[required("ResponseType", Shape::Word(&["STRING_MAP", "JSON"]))]),
+            ),
         ],
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactRecordingBehavior",
+        parameters: &[required("RecordingBehavior", Shape::Anything), optional("AnalyticsBehavior", Shape::Anything)],
+        errors: &[],
+        flow_types: NOT_IN_WHISPERS,
+        ..PLAIN
+    },
+    ActionType {
+        name: "UpdateContactRecordingAndAnalyticsBehavior",
+        parameters: &[
+            optional(
+                "VoiceBehavior",
+                Shape::Object(&[
+                    required("VoiceRecordingBehavior", VOICE_RECORDING),
+                    optional("VoiceAnalyticsBehavior", VOICE_ANALYTICS),
+                ]),
+            ),
+            optional("ChatBehavior", Shape::Object(&[required("ChatAnalyticsBehavior", CHAT_ANALYTICS)])),
+            optional(
+                "ScreenRecordingBehavior",
+                Shape::Object(&[required("ScreenRecordedParticipants", Shape::Words(&["Agent"]))]),
+            ),
+        ],
+        exactly_one_of: &["VoiceBehavior", "ChatBehavior", "ScreenRecordingBehavior"],
+        errors: &["NoMatchingError", "ChannelMismatch"],
+        optional_errors: &["InFlightRedactionConfigurationFailed"],
+        flow_types: NOT_IN_WHISPERS,
         ..PLAIN
     },
     ActionType {
         name: "ShowView",
         parameters: &[
-            required("ViewResource", Shape::Object(&["Id", "Version"])),
+            required("ViewResource", Shape::Object(&[required("Id", Shape::Text), optional("Version", Shape::Text)])),
             required("InvocationTimeLimitSeconds", Shape::Number(1, u64::MAX)),
-            optional("ViewData", Shape::ViewData),
+            optional("ViewData", Shape::Anything),
+            optional("SensitiveDataConfiguration", Shape::Anything),
         ],
         errors: &["NoMatchingCondition", "NoMatchingError", "TimeLimitExceeded"],
         results: Results::ViewAction,
         flow_types: CONTACT_FLOW,
         ..PLAIN
     },
-    ActionType { name: "DisconnectParticipant", errors: &[], next: Next::Terminal, ..PLAIN },
-    ActionType { name: "EndFlowExecution", errors: &[], next: Next::Terminal, flow_types: CUSTOMER_QUEUE, ..PLAIN },
+    ActionType { name: "DisconnectParticipant", errors: &[], is_terminal: true, flow_types: NOT_IN_WHISPERS, ..PLAIN },
+    ActionType { name: "EndFlowExecution", errors: &[], is_terminal: true, flow_types: NO_WAY_BACK, ..PLAIN },
+    ActionType {
+        name: "EndFlowModuleExecution",
+        errors: &[],
+        is_terminal: true,
+        flow_types: &[FlowType::Module],
+        ..PLAIN
+    },
+];
+
+/// What `CheckMetricData` can look at. Of agents it can only say whether there are any.
+pub const METRICS: [&str; 5] = [
+    "NumberOfAgentsAvailable",
+    "NumberOfAgentsStaffed",
+    "NumberOfAgentsOnline",
+    "OldestContactInQueueAgeSeconds",
+    "NumberOfContactsInQueue",
 ];
 
 /// A name that a flow can refer to.
@@ -405,8 +664,9 @@ pub fn action_type(name: &str) -> Option<&'static ActionType> {
     ACTIONS.iter().find(|action| action.name == name)
 }
 
-/// The short name of AWS's own view in an ARN like `arn:aws:connect:eu-central-1:aws:view/detail:1`.
-pub fn managed_view(resource: &Value) -> Option<&str> {
+/// AWS's own view in an ARN like `arn:aws:connect:eu-central-1:aws:view/detail:1`, if our flows use it.
+pub fn managed_view(resource: &Value) -> Option<&'static View> {
     let (_, view) = resource["Id"].as_str()?.split_once(":aws:view/")?;
-    view.split(':').next()
+    let name = view.split(':').next()?;
+    VIEWS.iter().find(|view| view.name == name)
 }

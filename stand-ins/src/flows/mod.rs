@@ -1,8 +1,9 @@
 //! The contact flows in `flows/`, in the [flow
 //! language](https://docs.aws.amazon.com/connect/latest/APIReference/flow-language.html).
 //!
-//! - [`language`]: what Connect accepts: the actions, their parameters, branches and limits
-//! - [`check`]: finds the faults of flows, by file and block
+//! - [`language`]: what Connect is known to take: the actions, their parameters, branches and limits
+//! - [`check`]: finds the faults of flows, by file and block: what Connect would refuse
+//! - [`promises`]: finds what it would take, and do otherwise than our flows promise
 //! - [`attributes`]: the names of the values that flows and functions pass to each other
 //! - [`picture`]: a flow as a Mermaid diagram
 
@@ -10,6 +11,7 @@ pub mod attributes;
 pub mod check;
 pub mod language;
 pub mod picture;
+pub mod promises;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +52,8 @@ pub struct Flow {
     pub flow_type: FlowType,
     /// The whole file.
     pub json: Value,
+    /// How long it is for Connect's API, in characters.
+    pub size: usize,
     /// The identifier of the block that it starts with.
     pub start: String,
     /// Its blocks, in the file's order.
@@ -66,6 +70,8 @@ pub struct Action {
     pub next: Option<String>,
     pub conditions: Vec<Condition>,
     pub errors: Vec<ErrorBranch>,
+    /// The whole block.
+    pub json: Value,
 }
 
 /// A branch for a result of the block.
@@ -89,7 +95,10 @@ impl Flow {
         let fault =
             |block: Option<&str>, what: String| Fault { flow: name.to_owned(), block: block.map(str::to_owned), what };
         let json: Value = serde_json::from_str(text).map_err(|error| fault(None, format!("is not JSON: {error}")))?;
-        let flow_type = json["Metadata"]["type"].as_str().and_then(FlowType::parse);
+        let flow_type = match json["Settings"].is_object() {
+            true => Some(FlowType::Module),
+            false => json["Metadata"]["type"].as_str().and_then(FlowType::parse),
+        };
         let flow_type = flow_type.ok_or_else(|| fault(None, "has no known type in its Metadata".to_owned()))?;
         let start = json["StartAction"].as_str().ok_or_else(|| fault(None, "has no StartAction".to_owned()))?;
         let actions = json["Actions"].as_array().ok_or_else(|| fault(None, "has no Actions".to_owned()))?;
@@ -98,7 +107,8 @@ impl Flow {
             Action::parse(action).ok_or_else(|| fault(identifier, "lacks a part that every block must have".to_owned()))
         });
         let actions = actions.collect::<Result<_, _>>()?;
-        Ok(Self { name: name.to_owned(), flow_type, start: start.to_owned(), actions, json })
+        let size = json.to_string().chars().count();
+        Ok(Self { name: name.to_owned(), flow_type, start: start.to_owned(), actions, size, json })
     }
 
     /// The block with this identifier.
@@ -139,6 +149,7 @@ impl Action {
             },
             conditions: conditions.collect::<Option<_>>()?,
             errors: errors.collect::<Option<_>>()?,
+            json: json.clone(),
         })
     }
 
@@ -154,13 +165,21 @@ impl Action {
         self.next.as_deref().into_iter().chain(conditions).chain(errors)
     }
 
-    /// The texts that the caller hears.
+    /// Whether the caller hears something, be it a text or a recording.
+    pub fn is_heard(&self) -> bool {
+        ["MessageParticipant", "GetParticipantInput", "MessageParticipantIteratively"].contains(&&*self.action_type)
+    }
+
+    /// The texts that the caller hears, SSML included.
     pub fn spoken(&self) -> Vec<&str> {
+        fn source(message: &Value) -> Option<&str> {
+            message["Text"].as_str().or(message["SSML"].as_str())
+        }
         match self.action_type.as_str() {
-            "MessageParticipant" | "GetParticipantInput" => self.parameters["Text"].as_str().into_iter().collect(),
+            "MessageParticipant" | "GetParticipantInput" => source(&self.parameters).into_iter().collect(),
             "MessageParticipantIteratively" => {
                 let messages = self.parameters["Messages"].as_array();
-                messages.into_iter().flatten().filter_map(|message| message["Text"].as_str()).collect()
+                messages.into_iter().flatten().filter_map(source).collect()
             }
             _ => Vec::new(),
         }
@@ -219,6 +238,23 @@ pub fn strings(value: &Value) -> Vec<&str> {
     }
 }
 
+/// What is heard of a text: SSML without its tags.
+pub fn words(text: &str) -> String {
+    let mut heard = String::new();
+    let mut rest = text;
+    while let Some((before, tag)) = rest.split_once('<') {
+        heard.push_str(before);
+        rest = tag.split_once('>').map_or("", |(_, after)| after);
+    }
+    heard + rest
+}
+
+/// The pauses in an SSML text, in seconds ([breaks](https://docs.aws.amazon.com/polly/latest/dg/break-tag.html)).
+pub fn pauses(text: &str) -> u64 {
+    let breaks = text.split("<break time=\"").skip(1);
+    breaks.filter_map(|rest| rest.split_once("s\"")?.0.parse::<u64>().ok()).sum()
+}
+
 /// What a block says, as its flow's file has it.
 ///
 /// # Panics
@@ -229,8 +265,8 @@ pub fn prompt(flow: &str, block: &str) -> &'static str {
         let flows = texts().into_iter().map(|(name, text)| Flow::parse(&name, &text).expect("a flow"));
         let of = |flow: Flow| {
             let said = flow.actions.into_iter().filter_map(move |action| {
-                let text = action.parameters["Text"].as_str().or(action.parameters["Messages"][0]["Text"].as_str());
-                Some(((flow.name.clone(), action.identifier.clone()), text?.to_owned()))
+                let text = action.spoken().first().map(|text| words(text))?;
+                Some(((flow.name.clone(), action.identifier.clone()), text))
             });
             said.collect::<Vec<_>>()
         };

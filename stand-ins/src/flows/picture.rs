@@ -1,36 +1,77 @@
-//! A flow as a [Mermaid](https://mermaid.js.org/syntax/flowchart.html) diagram.
+//! The way of a call through a flow, as a [Mermaid](https://mermaid.js.org/syntax/flowchart.html) diagram.
 
-use super::language::{self, Results};
-use super::{Action, Flow};
+use super::language::{self, FlowType, Results};
+use super::{Action, Flow, words};
 
-/// Draws a flow: a node for each block, an arrow for each branch. An arrow is dotted if it is taken only after an
-/// error.
+/// The actions that change nothing about where a call goes or what is heard.
+const LEFT_OUT: [&str; 6] = [
+    "UpdateFlowLoggingBehavior",
+    "UpdateContactAttributes",
+    "UpdateContactEventHooks",
+    "UpdateContactTargetQueue",
+    "UpdateContactCallbackNumber",
+    "UpdateContactTextToSpeechVoice",
+];
+
+/// Draws the way of a call: a node for each block that asks, tells, decides, invokes or ends something, and an arrow for
+/// each branch. Blocks that only store or set something are left out, and so are branches for errors, which lead on to
+/// serving the caller.
 pub fn draw(flow: &Flow) -> String {
     let mut lines = vec!["flowchart TD".to_owned()];
-    let number = |identifier: &str| flow.actions.iter().position(|action| action.identifier == identifier);
-    for (index, action) in flow.actions.iter().enumerate() {
-        lines.push(format!("  b{index}{}", node(action)));
+    let drawn: Vec<&Action> = drawn(flow);
+    let number = |action: &Action| drawn.iter().position(|other| other.identifier == action.identifier);
+    for (index, action) in drawn.iter().enumerate() {
+        lines.push(format!("  b{index}{}", node(flow, action)));
     }
-    for (index, action) in flow.actions.iter().enumerate() {
-        for arrow in arrows(action) {
-            if let Some(target) = number(&arrow.target) {
-                lines.push(format!("  b{index} {} b{target}", arrow.drawn()));
-            }
+    for (index, action) in drawn.iter().enumerate() {
+        for (target, labels) in arrows(flow, action) {
+            let Some(target) = number(target) else { continue };
+            let label = if labels.is_empty() { String::new() } else { format!("|\"{}\"|", escape(&labels.join(", "))) };
+            lines.push(format!("  b{index} -->{label} b{target}"));
         }
     }
     lines.join("\n")
 }
 
+/// The blocks that are drawn, in the file's order: those that the start leads to without the ones that are left out.
+fn drawn(flow: &Flow) -> Vec<&Action> {
+    let mut reached: Vec<&Action> = Vec::new();
+    let mut open: Vec<&Action> = onward(flow, &flow.start).into_iter().collect();
+    while let Some(action) = open.pop() {
+        if !reached.iter().any(|known| known.identifier == action.identifier) {
+            reached.push(action);
+            open.extend(arrows(flow, action).into_iter().map(|(target, _)| target));
+        }
+    }
+    let is_drawn = |action: &&Action| reached.iter().any(|known| known.identifier == action.identifier);
+    flow.actions.iter().filter(is_drawn).collect()
+}
+
+/// The first block from here on that is not left out. Returns `None` if the flow just ends there.
+fn onward<'a>(flow: &'a Flow, identifier: &str) -> Option<&'a Action> {
+    let mut action = flow.action(identifier)?;
+    while LEFT_OUT.contains(&action.action_type.as_str()) {
+        action = flow.action(action.next.as_deref()?)?;
+    }
+    (!is_silent_end(action)).then_some(action)
+}
+
+/// Whether a block ends the flow and does nothing else. What was said before is drawn as the end then.
+fn is_silent_end(action: &Action) -> bool {
+    language::action_type(&action.action_type).is_some_and(|known| known.is_terminal)
+}
+
 /// A block. One that asks is a hexagon, one that compares is a rhombus, one that speaks has round corners, one that
-/// invokes a function has double sides, and one that ends the flow is a circle.
-fn node(action: &Action) -> String {
+/// invokes a function or a module has double sides, and one after which the flow ends is framed twice.
+fn node(flow: &Flow, action: &Action) -> String {
     let label = format!("{}{}", escape(&action.identifier), detail(action));
+    let is_last = arrows(flow, action).is_empty() && flow.flow_type != FlowType::Module;
     let (open, close) = match action.action_type.as_str() {
-        "Compare" => ("{\"", "\"}"),
+        "Compare" | "CheckHoursOfOperation" | "CheckMetricData" => ("{\"", "\"}"),
         "GetParticipantInput" => ("{{\"", "\"}}"),
+        _ if is_last => ("([\"", "\"])"),
         "MessageParticipant" | "MessageParticipantIteratively" => ("(\"", "\")"),
-        "InvokeLambdaFunction" => ("[[\"", "\"]]"),
-        "DisconnectParticipant" | "EndFlowExecution" => ("((\"", "\"))"),
+        "InvokeLambdaFunction" | "InvokeFlowModule" => ("[[\"", "\"]]"),
         _ => ("[\"", "\"]"),
     };
     format!("{open}{label}{close}")
@@ -41,47 +82,25 @@ fn detail(action: &Action) -> String {
     let parameters = &action.parameters;
     let text = |name: &str| parameters[name].as_str().map(escape);
     let detail = match action.action_type.as_str() {
-        "Compare" => text("ComparisonValue"),
         "UpdateContactRoutingBehavior" => text("QueuePriority").map(|priority| format!("priority {priority}")),
-        "CreateCallbackContact" => text("InitialCallDelaySeconds").map(|seconds| format!("after {seconds} s")),
-        "MessageParticipantIteratively" => {
-            text("InterruptFrequencySeconds").map(|seconds| format!("interrupted every {seconds} s"))
-        }
-        _ => action.spoken().first().map(|text| format!("“{}”", escape(text))),
+        "Wait" => text("TimeLimitSeconds").map(|seconds| format!("{seconds} s")),
+        _ => action.spoken().first().map(|text| format!("“{}”", escape(&words(text)))),
     };
     detail.map(|detail| format!("<br/><small>{detail}</small>")).unwrap_or_default()
 }
 
-/// An arrow from one block to another.
-struct Arrow {
-    target: String,
-    labels: Vec<String>,
-    is_error: bool,
-}
-
-impl Arrow {
-    fn drawn(&self) -> String {
-        let line = if self.is_error { "-.->" } else { "-->" };
-        if self.labels.is_empty() {
-            line.to_owned()
-        } else {
-            format!("{line}|\"{}\"|", escape(&self.labels.join(", ")))
-        }
-    }
-}
-
-fn arrows(action: &Action) -> Vec<Arrow> {
+/// The arrows from a block, each with its target and labels. Branches to the same block share one; if all of them do, it
+/// has no label.
+fn arrows<'a>(flow: &'a Flow, action: &Action) -> Vec<(&'a Action, Vec<String>)> {
     let results = language::action_type(&action.action_type).map_or(Results::None, |known| known.results);
-    let mut arrows: Vec<Arrow> = Vec::new();
-    let mut add = |target: &str, label: Option<String>, is_error: bool| match arrows
-        .iter_mut()
-        .find(|arrow| arrow.target == target)
-    {
-        // Branches to the same block share an arrow. It is not an error's arrow if success takes it too.
-        Some(arrow) if arrow.is_error || !is_error => arrow.labels.extend(label),
-        Some(_) if results == Results::None => {}
-        Some(arrow) => arrow.labels.extend(label),
-        None => arrows.push(Arrow { target: target.to_owned(), labels: label.into_iter().collect(), is_error }),
+    let mut arrows: Vec<(&Action, Vec<String>)> = Vec::new();
+    let mut ends = 0;
+    let mut add = |target: &str, label: Option<String>| match onward(flow, target) {
+        None => ends += 1,
+        Some(target) => match arrows.iter_mut().find(|(known, _)| known.identifier == target.identifier) {
+            Some((_, labels)) => labels.extend(label),
+            None => arrows.push((target, label.into_iter().collect())),
+        },
     };
     for condition in &action.conditions {
         let operator = match condition.operator.as_str() {
@@ -94,26 +113,30 @@ fn arrows(action: &Action) -> Vec<Arrow> {
             "NumberLessThan" => "under ",
             _ => "at most ",
         };
-        add(&condition.next, Some(format!("{operator}{}", condition.operand)), false);
+        add(&condition.next, Some(format!("{operator}{}", condition.operand)));
     }
-    // If a block has results, NextAction repeats one of its other branches.
-    if results == Results::None
-        && let Some(next) = &action.next
-        && !action.errors.iter().any(|branch| branch.error_type == "QueueAtCapacity")
-    {
-        add(next, None, false);
+    // If a block has results, or leads on elsewhere, NextAction repeats one of its other branches.
+    let leaves = ["TransferContactToQueue", "TransferToFlow"].contains(&action.action_type.as_str());
+    if results == Results::None && !leaves {
+        action.next.iter().for_each(|next| add(next, None));
     }
     for branch in &action.errors {
-        let (label, is_error) = match branch.error_type.as_str() {
-            "NoMatchingCondition" => ("else", false),
-            "InputTimeLimitExceeded" | "TimeLimitExceeded" => ("no answer", false),
-            "NoMatchingError" => ("error", true),
-            "QueueAtCapacity" => ("queue full", true),
-            "InvalidCallbackNumber" => ("no number", true),
-            "CallbackNumberNotDialable" => ("not dialable", true),
-            other => (other, true),
+        let label = match branch.error_type.as_str() {
+            "NoMatchingCondition" if results != Results::None => "else",
+            "InputTimeLimitExceeded" | "TimeLimitExceeded" => "no answer",
+            "QueueAtCapacity" => "queue full",
+            "InvalidCallbackNumber" => "no number",
+            "CallbackNumberNotDialable" => "not dialable",
+            _ if action.action_type == "CreateCallbackContact" => "queue full",
+            _ => continue,
         };
-        add(&branch.next, Some(label.to_owned()), is_error);
+        add(&branch.next, Some(label.to_owned()));
+    }
+    if let [(_, labels)] = arrows.as_mut_slice()
+        && ends == 0
+        && results != Results::None
+    {
+        labels.clear();
     }
     arrows
 }

@@ -1,0 +1,288 @@
+//! Finds what Connect would take, and do otherwise than our flows promise: a misspelt name, which reads as empty; a block
+//! that nobody reaches; and what a caller must never experience.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::attributes::{
+    self, BROUGHT_ALONG, FOR_AGENTS_EYES, FOR_OTHER_FLOWS, Kind, PARAMETERS, READ_FROM_CONTACTS, placeholder,
+};
+use super::check::fields;
+use super::language::FlowType;
+use super::{Action, Fault, Flow, references, strings};
+
+/// Checks flows, each by itself and all of them together.
+pub(super) fn check(flows: &[&Flow], faults: &mut Vec<Fault>) {
+    for flow in flows {
+        let mut check = Check { flow, flows, faults };
+        check.every_block_can_be_reached();
+        check.lambda_answers();
+        check.form_fields();
+        check.what_callers_meet();
+    }
+    attributes_that_go_nowhere(flows, faults);
+}
+
+struct Check<'a> {
+    flow: &'a Flow,
+    flows: &'a [&'a Flow],
+    faults: &'a mut Vec<Fault>,
+}
+
+/// What a caller has perceived last on the way to a block.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Last {
+    Nothing,
+    Question,
+    Message,
+}
+
+impl<'a> Check<'a> {
+    fn fault(&mut self, block: &str, what: impl Into<String>) {
+        self.faults.push(Fault { flow: self.flow.name.clone(), block: Some(block.to_owned()), what: what.into() });
+    }
+
+    fn every_block_can_be_reached(&mut self) {
+        let reached = self.reached_without(|_, _| false);
+        for action in &self.flow.actions {
+            if !reached.contains(action.identifier.as_str()) {
+                self.fault(&action.identifier, "can't be reached");
+            }
+        }
+    }
+
+    /// The blocks that can be reached from the start without a branch for which `closed` is true.
+    fn reached_without(&self, closed: impl Fn(&Action, &str) -> bool) -> BTreeSet<&'a str> {
+        let flow = self.flow;
+        let mut reached = BTreeSet::new();
+        let mut open = vec![flow.start.as_str()];
+        while let Some(identifier) = open.pop() {
+            let Some(action) = flow.action(identifier) else { continue };
+            if reached.insert(action.identifier.as_str()) {
+                open.extend(action.targets().filter(|target| !closed(action, target)));
+            }
+        }
+        reached
+    }
+
+    /// Every attribute that a block reads from `$.External` is in the answer of the function that was invoked last. What
+    /// a module was answered can't be seen outside of it.
+    fn lambda_answers(&mut self) {
+        let flow = self.flow;
+        let mut last_invoked: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
+        let mut open = vec![(flow.start.as_str(), None)];
+        while let Some((identifier, last)) = open.pop() {
+            let Some(action) = flow.action(identifier) else { continue };
+            if last_invoked.entry(action.identifier.as_str()).or_default().insert(last) {
+                let invoked = action.parameters["LambdaFunctionARN"].as_str();
+                open.extend(action.targets().map(|target| (target, invoked.or(last))));
+            }
+        }
+        for action in &flow.actions {
+            let invoked = last_invoked.get(action.identifier.as_str()).into_iter().flatten().flatten();
+            let answers: Vec<_> = invoked.filter_map(|function| attributes::answers_of(function)).flatten().collect();
+            for reference in strings(&action.parameters).into_iter().flat_map(references) {
+                let Some(name) = reference.strip_prefix("$.External.") else { continue };
+                if !answers.iter().any(|answer| answer.as_str() == name) {
+                    let what =
+                        format!("reads {reference}, which is not in the answer of the function invoked before it");
+                    self.fault(&action.identifier, what);
+                }
+            }
+        }
+        for action in &flow.actions {
+            let block = action.identifier.as_str();
+            if let Some(function) = action.parameters["LambdaFunctionARN"].as_str()
+                && attributes::answers_of(function).is_none()
+            {
+                self.fault(block, format!("invokes {function}, which is not one of our functions"));
+            }
+            for name in
+                action.parameters["LambdaInvocationAttributes"].as_object().into_iter().flat_map(|names| names.keys())
+            {
+                if !PARAMETERS.contains(&name.as_str()) && !name.starts_with("var_") {
+                    self.fault(block, format!("passes {name}, which the function does not look for"));
+                }
+            }
+        }
+    }
+
+    /// Every form field that a block reads is in each form of this flow: any of them may have been shown.
+    fn form_fields(&mut self) {
+        let forms: Vec<Vec<&str>> = self.flow.actions.iter().map(fields).filter(|form| !form.is_empty()).collect();
+        for action in &self.flow.actions {
+            for reference in strings(&action.parameters).into_iter().flat_map(references) {
+                let field = reference.strip_prefix("$.Views.ViewResultData.FormData.");
+                let is_asked =
+                    field.is_some_and(|field| !forms.is_empty() && forms.iter().all(|form| form.contains(&field)));
+                if reference.starts_with("$.Views.") && !is_asked {
+                    let what = format!("reads {reference}, which a form of this flow does not ask for");
+                    self.fault(&action.identifier, what);
+                }
+            }
+        }
+    }
+
+    /// What a caller must never experience: silence during a lookup, a call that ends without a word, and a text that
+    /// is not for callers.
+    fn what_callers_meet(&mut self) {
+        let flow = self.flow;
+        if flow.flow_type == FlowType::AgentWhisper {
+            return self.whisper();
+        }
+        if flow.actions.iter().any(|action| action.action_type == "ShowView") {
+            // An agent's guide. No caller hears it.
+            return;
+        }
+        if self.is_a_creation_flow() {
+            return self.creation_flow();
+        }
+        self.silence_during_a_lookup();
+        self.last_words();
+        self.what_is_spoken();
+    }
+
+    /// Whether a callback is created with this flow.
+    fn is_a_creation_flow(&self) -> bool {
+        let blocks = self.flows.iter().flat_map(|flow| flow.actions.iter());
+        let mut created = blocks.filter(|action| action.action_type == "CreateCallbackContact");
+        created.any(|action| {
+            let flow = action.parameters["ContactFlowId"].as_str().and_then(placeholder);
+            matches!(flow, Some(Kind::Flow(Some(file))) if file == self.flow.name)
+        })
+    }
+
+    /// Nobody is on the line when a callback is created.
+    fn creation_flow(&mut self) {
+        let flow = self.flow;
+        for action in flow.actions.iter().filter(|action| action.is_heard()) {
+            self.fault(&action.identifier, "speaks in a callback's creation flow, where nobody is on the line");
+        }
+        if !flow.actions.iter().any(|action| action.action_type == "TransferContactToQueue") {
+            self.fault(&flow.start, "begins a callback's creation flow that does not queue the callback");
+        }
+    }
+
+    /// An agent's whisper names no customer and tells no story: who sits beside the agent may hear it.
+    fn whisper(&mut self) {
+        let flow = self.flow;
+        for action in &flow.actions {
+            for reference in action.spoken().into_iter().flat_map(references) {
+                if !reference.starts_with("$.Queue.") {
+                    self.fault(&action.identifier, format!("whispers {reference}"));
+                }
+            }
+        }
+    }
+
+    fn silence_during_a_lookup(&mut self) {
+        let flow = self.flow;
+        if flow.flow_type == FlowType::Module {
+            return;
+        }
+        let in_silence = self.reached_without(|action, _| action.is_heard());
+        for action in &flow.actions {
+            let is_lookup = action.parameters["LambdaFunctionARN"] == "${IdentifyFunctionArn}"
+                || action.parameters["FlowModuleId"] == "${IdentifyModuleArn}";
+            if is_lookup && in_silence.contains(action.identifier.as_str()) {
+                let what = "can be reached before the caller has heard anything, so the caller waits in silence";
+                self.fault(&action.identifier, what);
+            }
+        }
+    }
+
+    /// A call ends after a message, not after a question or a wait.
+    fn last_words(&mut self) {
+        let flow = self.flow;
+        let mut before: BTreeMap<&str, BTreeSet<Last>> = BTreeMap::new();
+        let mut open = vec![(flow.start.as_str(), Last::Nothing)];
+        while let Some((identifier, last)) = open.pop() {
+            let Some(action) = flow.action(identifier) else { continue };
+            if before.entry(action.identifier.as_str()).or_default().insert(last) {
+                let last = match action.action_type.as_str() {
+                    "MessageParticipant" => Last::Message,
+                    "GetParticipantInput" => Last::Question,
+                    "Wait" | "MessageParticipantIteratively" => Last::Nothing,
+                    _ => last,
+                };
+                open.extend(action.targets().map(|target| (target, last)));
+            }
+        }
+        for action in flow.actions.iter().filter(|action| action.action_type == "DisconnectParticipant") {
+            if before.get(action.identifier.as_str()).is_some_and(|last| *last != BTreeSet::from([Last::Message])) {
+                self.fault(&action.identifier, "can end the call without a word");
+            }
+        }
+    }
+
+    /// No prompt speaks the confidence or what is for agents. Only confirmed callers hear something personal.
+    fn what_is_spoken(&mut self) {
+        let flow = self.flow;
+        // If all other branches lead elsewhere, the value is certain on this way.
+        let is_only_way = |action: &Action, target: &str, name: &str, value: &str| {
+            let mut conditions = action.conditions.iter().filter(|branch| branch.next == target);
+            let compared = action.parameters["ComparisonValue"].as_str().unwrap_or_default();
+            [format!("$.Attributes.{name}"), format!("$.External.{name}")].contains(&compared.to_owned())
+                && conditions.all(|branch| branch.operator == "Equals" && branch.operand == value)
+                && action.next.as_deref() != Some(target)
+                && action.errors.iter().all(|branch| branch.next != target)
+        };
+        let reached_without_value = |name: &'static str, value: &'static str| {
+            self.reached_without(|action, target| is_only_way(action, target, name, value))
+        };
+        let unconfirmed = reached_without_value("lookup_status", "matched");
+        let by_anybody = reached_without_value("last_issue_source", "call_summary");
+        for action in &flow.actions {
+            let spoken = action.spoken();
+            for reference in spoken.iter().flat_map(|text| references(text)) {
+                let name = reference.rsplit('.').next().unwrap_or_default();
+                let what = if name.contains("confidence") {
+                    "speaks the confidence"
+                } else if FOR_AGENTS_EYES.contains(&name) {
+                    "speaks what is for agents alone"
+                } else if unconfirmed.contains(action.identifier.as_str()) {
+                    "speaks something personal to a caller who may be unconfirmed"
+                } else if name == "last_issue" && by_anybody.contains(action.identifier.as_str()) {
+                    "may speak an agent's notes"
+                } else {
+                    continue;
+                };
+                self.fault(&action.identifier, format!("{what}: {reference}"));
+            }
+        }
+    }
+}
+
+/// Attributes that are read but never set, or set but never read: probably a name is misspelt.
+fn attributes_that_go_nowhere(flows: &[&Flow], faults: &mut Vec<Fault>) {
+    let mut set: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();
+    let mut read: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();
+    for &flow in flows {
+        for action in &flow.actions {
+            let names = action.parameters["Attributes"].as_object().into_iter().flat_map(|names| names.keys());
+            set.extend(names.map(|name| (name.as_str(), (flow, action))));
+            let references = strings(&action.parameters).into_iter().flat_map(references);
+            let names = references.filter_map(|reference| reference.strip_prefix("$.Attributes."));
+            read.extend(names.map(|name| (name, (flow, action))));
+        }
+    }
+    let fault = |(flow, action): &(&Flow, &Action), what: String| Fault {
+        flow: flow.name.clone(),
+        block: Some(action.identifier.clone()),
+        what,
+    };
+    for (name, place) in &read {
+        if !set.contains_key(name) && !BROUGHT_ALONG.contains(name) {
+            faults.push(fault(place, format!("reads $.Attributes.{name}, which nothing sets")));
+        }
+    }
+    let answered = attributes::answers_of("${IdentifyFunctionArn}").unwrap_or_default();
+    for (name, place) in &set {
+        let is_used = read.contains_key(name)
+            || READ_FROM_CONTACTS.contains(name)
+            || FOR_OTHER_FLOWS.contains(name)
+            || answered.iter().any(|known| known == name);
+        if !is_used {
+            faults.push(fault(place, format!("sets the attribute {name}, which nothing reads")));
+        }
+    }
+}
