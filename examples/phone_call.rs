@@ -77,7 +77,8 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     day.agent_takes(&mut call).await?;
 
     title("All lines are busy")?;
-    day.centre.limits.insert("billing".to_owned(), 0);
+    day.centre.give_callbacks_a_queue();
+    day.centre.fill("billing");
     day.call(Caller::from("+12025550177").pressing("11")).await?;
     day.centre.limits.clear();
 

@@ -237,7 +237,7 @@ fn a_removed_prompt_is_found_whether_its_neighbours_are_joined_or_not() {
     for (flow, block) in [
         ("inbound", "Apologise"),
         ("route", "Say goodbye"),
-        ("route", "Send the chat away while closed"),
+        ("route", "Send away while closed"),
         ("route", "No callback"),
         ("disconnect", "Say goodbye"),
         ("disconnect", "Say goodbye in the chat"),

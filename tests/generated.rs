@@ -171,14 +171,16 @@ fn the_documents_name_no_setting_that_does_not_exist() {
 }
 
 /// Words in the documents that are not the vocabulary's: what flows pass in and store, the API's own, fields of the log.
-const OTHER_WORDS: [&str; 25] = [
+const OTHER_WORDS: [&str; 27] = [
     "agent_notes",
     "api_key",
     "call_date",
     "call_summary",
+    "callback_requested",
     "caller_ends_in",
     "caller_number",
     "contact_id",
+    "contact_lens_consent",
     "customer_id",
     "earlier_issue",
     "earlier_issue_date",

@@ -45,7 +45,7 @@ async fn nobody_is_asked_for_a_key_in_a_chat() {
         assert!(was_served(call), "{:?}", call.heard());
     }
     assert_eq!(calls[0].heard()[1], welcome("Invoice 4711 charges the setup fee twice"));
-    let sent_away = ["closed", "unstaffed", "full"].map(|case| format!("Send the chat away while {case}"));
+    let sent_away = ["closed", "unstaffed", "full"].map(|case| format!("Send away while {case}"));
     let last: Vec<_> = calls[2..].iter().map(|call| *call.heard().last().unwrap()).collect();
     assert_eq!(last, sent_away.map(|block| prompt("route", &block)));
 }

@@ -34,7 +34,10 @@ fn flow(actions: Vec<Value>) -> Value {
 /// A contact centre whose own flows have one block of ours each. Its inbound flow greets, tells what it knows, and puts
 /// the caller into a queue.
 async fn their_centre(customers: &[Customer]) -> ContactCentre {
-    let mut centre = centre_that_knows(customers).await;
+    with_their_flows(centre_that_knows(customers).await)
+}
+
+fn with_their_flows(mut centre: ContactCentre) -> ContactCentre {
     let hook =
         json!({"EventHooks": {"CustomerRemaining": "arn:aws:connect:r:1:instance/i/contact-flow/their-disconnect"}});
     let queue = json!({"QueueId": "arn:aws:connect:r:1:instance/i/queue/theirs"});
@@ -96,6 +99,19 @@ async fn one_block_before_the_menu_and_one_in_the_disconnect_flow_give_a_flow_a_
         centre.stream_records(&call).await;
         assert_eq!(ends_told(&centre), 1, "the record is not saved again");
     }
+}
+
+/// The steps of the README for a newcomer.
+#[tokio::test]
+async fn who_calls_twice_through_a_flow_with_the_module_is_known_the_second_time() {
+    let trial = ContactCentre::open_with_outbox(BOOTSTRAP, &[("STICKY_CALLS_RETURNING_THRESHOLD", "0.4")]).await;
+    let mut centre = with_their_flows(trial);
+    let newcomer = || Caller::from("+12025550177").through("their-inbound");
+    let first = centre.call(newcomer()).await;
+    assert_eq!(first.attribute("lookup_status"), "new");
+    let second = centre.call(newcomer()).await;
+    assert_eq!(second.attribute("lookup_status"), "matched");
+    assert!(second.attribute("customer_context").starts_with("Returning caller, "), "{second:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Whole calls as stories: what was heard and after how much silence, queue and priority, what the agent saw, what was
 //! saved. The stories are in `stories/`; `INSTA_UPDATE=always cargo test --test calls` writes them anew.
 
-use super::callbacks::{CALLBACK_QUEUE, busy_centre};
+use super::callbacks::busy_centre;
 use super::*;
 
 /// The longest silence that a caller may hear while a function is invoked.
@@ -172,7 +172,7 @@ async fn a_caller_who_waits_for_ten_minutes() {
 #[tokio::test]
 async fn a_callback_that_is_answered_and_one_that_meets_a_voicemail() {
     let mut centre = centre_that_knows(&[john()]).await;
-    centre.set("CallbackQueue", CALLBACK_QUEUE);
+    centre.give_callbacks_a_queue();
     let mut call = centre.call(from_john().pressing("1")).await;
     centre.wait(&mut call, Duration::from_secs(130), "1").await;
     centre.agent_takes_the_callback(&mut call).await;
@@ -242,7 +242,7 @@ async fn a_chat_whose_agent_leaves_first() {
 async fn a_caller_who_hangs_up_anywhere_is_saved_once_if_identify_was_asked() {
     for is_full in [false, true] {
         let mut centre = centre_that_knows(&[john()]).await;
-        centre.set("CallbackQueue", CALLBACK_QUEUE);
+        centre.give_callbacks_a_queue();
         if is_full {
             centre.fill("billing");
         }

@@ -353,6 +353,12 @@ impl ContactCentre {
         self.note(ending, call);
     }
 
+    /// Gives callbacks a queue of their own, `callbacks`.
+    pub fn give_callbacks_a_queue(&mut self) {
+        self.set("CallbackQueue", &queue_arn("callbacks"));
+        self.set("OwnCallbackQueue", "yes");
+    }
+
     /// The queue takes nobody any more.
     pub fn fill(&mut self, queue: &str) {
         self.limits.insert(queue.to_owned(), 0);
@@ -615,6 +621,7 @@ fn value(placeholder: &str) -> String {
         (_, "CrmUrl") => "https://crm.example.com/customers/".to_owned(),
         (_, "FlowLogging" | "ContactLens") => "Disabled".to_owned(),
         (_, "CallbackQueue") => "$.Queue.ARN".to_owned(),
+        (_, "OwnCallbackQueue") => "no".to_owned(),
         (_, "QueueArn") => queue_arn("general"),
         (_, "BillingQueueArn") => queue_arn("billing"),
         (_, "TechnicalSupportQueueArn") => queue_arn("technical_support"),

@@ -148,7 +148,7 @@ impl fmt::Display for Kind {
 }
 
 /// The placeholders that the template fills in, each as `${name}`, with what they stand for.
-pub const PLACEHOLDERS: [(&str, Kind); 25] = [
+pub const PLACEHOLDERS: [(&str, Kind); 26] = [
     ("IdentifyFunctionArn", Kind::Function),
     ("SaveFunctionArn", Kind::Function),
     ("IdentifyModuleArn", Kind::Module(Some("identify"))),
@@ -169,6 +169,7 @@ pub const PLACEHOLDERS: [(&str, Kind); 25] = [
     ("VipQueueArn", Kind::Queue),
     // A queue of callbacks' own, or the caller's: $.Queue.ARN.
     ("CallbackQueue", Kind::Queue),
+    ("OwnCallbackQueue", Kind::Word),
     ("HoursArn", Kind::Hours),
     ("ContactLens", Kind::Word),
     ("CrmUrl", Kind::Word),
