@@ -163,6 +163,7 @@ fn show(call: &Call, since: usize) -> io::Result<()> {
             Moment::CallbackIsLost => line("callback", "no queue took it"),
             Moment::IsAskedInVain(question) => line("chat", &format!("can't answer “{question}”")),
             Moment::WillBeSummarised => line("Contact Lens", "will summarise it"),
+            Moment::WillNotBeRecorded => line("Contact Lens", "will not record it"),
             Moment::AgentHears(text) => line("agent hears", &format!("“{text}”")),
             Moment::HangsUp => line("caller", "hangs up"),
             Moment::AgentSees(view) => show_view(view),

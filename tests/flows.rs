@@ -297,10 +297,197 @@ fn a_prompt_with_a_text_that_callers_must_not_hear_is_found() {
     assert!(created[0].contains("where nobody is on the line"), "{created:?}");
 }
 
+/// A change to a block of a flow, and what is said about it.
+type Case = (&'static str, &'static str, fn(&mut Value), &'static str);
+
+/// Asserts that each change is told with its file and block.
+fn assert_told(cases: &[Case]) {
+    for (flow, block, change, expected) in cases {
+        let faults = faults_after_in(flow, block, change).join("\n");
+        let place = format!("flows/{flow}.json: block \"{block}\"");
+        let is_told = faults.lines().any(|fault| fault.starts_with(&place) && fault.contains(expected));
+        assert!(is_told, "{block}, {expected}: {faults}");
+    }
+}
+
+/// What somebody who looked for gaps in the checks got past them.
+const MORE: [Case; 16] = [
+    ("route", "Hook wrap-up", |block| block["Parameters"] = json!({}), "lacks the parameter EventHooks"),
+    ("route", "Hook wrap-up", |block| block["Parameters"]["EventHooksConfiguration"] = json!(5), "is not an object"),
+    (
+        "route",
+        "Create the callback",
+        |block| block["Parameters"]["AgentId"] = json!("a"),
+        "has both QueueId and AgentId",
+    ),
+    (
+        "route",
+        "Is anybody at work",
+        |block| block["Parameters"]["MetricType"] = json!("${QueueArn}"),
+        "has the parameter MetricType wrong",
+    ),
+    (
+        "route",
+        "Highest priority",
+        |block| block["Parameters"]["QueuePriority"] = json!("01"),
+        "has the parameter QueuePriority wrong",
+    ),
+    ("route", "Hang up", |block| block["Transitions"] = json!({"Errors": []}), "ends the flow and has Transitions"),
+    (
+        "inbound",
+        "To the right queue",
+        |block| block["Parameters"]["ContactFlowId"] = json!("${QueueFlowArn}"),
+        "leads to flows/queue.json, which is not a contact flow",
+    ),
+    (
+        "inbound",
+        "Menu",
+        |block| block["Parameters"]["InputTimeLimitSeconds"] = json!("+5"),
+        "has the parameter InputTimeLimitSeconds wrong",
+    ),
+    (
+        "queue",
+        "Wait",
+        |block| block["Parameters"]["Messages"] = json!([{"Text": 5}]),
+        "has the parameter Messages wrong",
+    ),
+    (
+        "queue",
+        "Wait",
+        |block| block["Parameters"]["Messages"] = json!([{"PromptId": "music"}]),
+        "has the parameter Messages wrong",
+    ),
+    (
+        "queue",
+        "Wait",
+        |block| block["Parameters"]["Messages"] = json!([{"Text": "x".repeat(3_001)}]),
+        "has the parameter Messages wrong",
+    ),
+    (
+        "contact-lens",
+        "Summarise the chat",
+        |block| block["Parameters"]["ChatBehavior"]["ChatAnalyticsBehavior"]["AnalyticsLanguage"] = json!("english"),
+        "has the parameter ChatBehavior wrong",
+    ),
+    (
+        "agent-guide",
+        "Show the caller",
+        |block| block["Parameters"]["ViewData"]["Sections"] = json!([]),
+        "without Sections",
+    ),
+    (
+        "agent-guide",
+        "Show the caller",
+        |block| block["Parameters"]["ViewData"]["Sections"] = json!(5),
+        "without Sections",
+    ),
+    (
+        "agent-guide",
+        "Show the caller",
+        |block| block["Parameters"]["ViewResource"]["Id"] = json!("detail"),
+        "does not name its view by an ARN",
+    ),
+    (
+        "wrap-up",
+        "Ask the agent",
+        |block| drop(block["Parameters"]["ViewData"].as_object_mut().unwrap().remove("Next")),
+        "shows the view form without Next",
+    ),
+];
+
+/// What Connect takes and a caller, an agent or a deploy would suffer from.
+#[test]
+fn everything_that_breaks_a_promise_is_found() {
+    assert_told(&[
+        (
+            "route",
+            "Hook agent guide",
+            |block| block["Parameters"]["EventHooks"] = json!({"DefaultAgentUI": "${WrapUpFlowArn}"}),
+            "runs flows/wrap-up.json at DefaultAgentUI",
+        ),
+        (
+            "route",
+            "Hook disconnect flow",
+            |block| block["Parameters"]["EventHooks"] = json!({"CustomerRemaining": "${CallbackFlowArn}"}),
+            "runs flows/callback.json at CustomerRemaining",
+        ),
+        (
+            "route",
+            "Create the callback",
+            |block| drop(block["Parameters"].as_object_mut().unwrap().remove("ContactFlowId")),
+            "creates a callback without a creation flow",
+        ),
+        (
+            "queue",
+            "Wait",
+            |block| block["Parameters"]["Messages"] = json!([{"SSML": "<speak>Hello<break time=\"10s\"/>"}]),
+            "has SSML with a tag that does not end",
+        ),
+        (
+            "queue",
+            "Wait",
+            |block| block["Parameters"]["Messages"] = json!([{"SSML": "<speak>Hello<break time=\"10s\"></speak>"}]),
+            "has SSML with a tag that does not end",
+        ),
+        (
+            "queue",
+            "Wait",
+            |block| block["Parameters"]["Messages"] = json!([{"SSML": "<speak>Hello<break time=\"40s\"/></speak>"}]),
+            "has a break of more than 10 s",
+        ),
+        (
+            "agent-guide",
+            "Show an unknown caller",
+            |block| block["Parameters"]["ViewData"]["Description"] = json!("$.Attributes.customer_context"),
+            "does not know whether it is set",
+        ),
+        (
+            "wrap-up",
+            "Ask about an unknown caller",
+            |block| block["Parameters"]["ViewData"]["SubHeading"] = json!("$.Attributes.intent"),
+            "does not know whether it is set",
+        ),
+        (
+            "disconnect",
+            "Hook agent guide",
+            |block| block["Parameters"]["EventHooks"] = json!({"CustomerRemaining": "${DisconnectFlowArn}"}),
+            "names a flow that needs this one first",
+        ),
+        (
+            "wrap-up",
+            "Save without words",
+            |block| block["Parameters"]["FlowModuleId"] = json!("${NoModuleArn}"),
+            "neither a reference nor a placeholder",
+        ),
+    ]);
+    let without_consent = |block: &str, change: fn(&mut Value)| faults_after_in("contact-lens", block, change);
+    let recorded = "flows/contact-lens.json: block \"Summarise the call\" can record a call whose caller did not agree";
+    let refused = without_consent("Ask for consent", |block| {
+        block["Transitions"]["Conditions"][1]["NextAction"] = json!("Note the consent");
+    });
+    assert_eq!(refused, [recorded]);
+    let silent = without_consent("Ask for consent", |block| {
+        block["Transitions"]["Errors"][1]["NextAction"] = json!("Note the consent");
+    });
+    assert_eq!(silent, [recorded]);
+    let guide = faults_after_in("route", "Create the callback", |block| {
+        block["Parameters"]["ContactFlowId"] = json!("${AgentGuideFlowArn}");
+    });
+    assert!(
+        guide
+            .iter()
+            .any(|fault| fault.starts_with("flows/agent-guide.json") && fault.contains("does not queue the callback")),
+        "{guide:?}"
+    );
+    let settings = faults_after("inbound", |json| json["Settings"] = json!({"Transitions": []}));
+    assert!(settings.contains(&"flows/inbound.json: has the Settings of a module and the type of a flow".to_owned()));
+    let nameless = faults_after("inbound", |json| drop(json["Metadata"].as_object_mut().unwrap().remove("name")));
+    assert_eq!(nameless, ["flows/inbound.json: has no name in its Metadata"]);
+}
+
 #[test]
 fn everything_that_connect_would_refuse_is_found() {
-    type Change = fn(&mut Value);
-    let cases: [(&str, &str, Change, &str); 41] = [
+    let cases: [Case; 41] = [
         (
             "route",
             "Billing queue",
@@ -539,12 +726,8 @@ fn everything_that_connect_would_refuse_is_found() {
             "does not record both sides",
         ),
     ];
-    for (flow, block, change, expected) in cases {
-        let faults = faults_after_in(flow, block, change).join("\n");
-        let place = format!("flows/{flow}.json: block \"{block}\"");
-        let is_told = faults.lines().any(|fault| fault.starts_with(&place) && fault.contains(expected));
-        assert!(is_told, "{block}, {expected}: {faults}");
-    }
+    assert_told(&cases);
+    assert_told(&MORE);
     let unreachable = faults_after_in("save", "Were there words", |block| {
         block["Transitions"]["Conditions"] = json!([]);
     });
@@ -592,7 +775,7 @@ fn everything_that_connect_is_known_to_take_passes() {
         }),
         ("queue", "Wait", |block| {
             block["Parameters"] = json!({"Messages": [{"Text": "Hello"}]});
-            block["Transitions"] = json!({"NextAction": "Offer a callback", "Errors": [{"ErrorType": "NoMatchingError", "NextAction": "Go on waiting"}]});
+            block["Transitions"] = json!({"NextAction": "Is anybody at work", "Errors": [{"ErrorType": "NoMatchingError", "NextAction": "Call or chat"}]});
         }),
         ("queue", "Wait", |block| block["Parameters"]["ContinueMessagingDuringInterrupt"] = json!("True")),
         ("inbound", "Greet", |block| block["Parameters"] = json!({"SSML": "<speak>Hello<break time=\"1s\"/></speak>"})),
@@ -748,6 +931,22 @@ async fn the_functions_answer_what_the_flows_are_checked_against() {
     assert_eq!(names(stack.invoke(&event("disconnect_flow")).await), expected("${SaveFunctionArn}"));
 }
 
+/// The value that the template must have for a placeholder that names a thing: the thing of that name. A placeholder for
+/// a word may have any value.
+fn value_in_the_template<'a>(placeholder: &str, given: &'a str) -> Option<&'a str> {
+    let thing = placeholder.trim_end_matches("Arn");
+    let wanted = match placeholder {
+        "IdentifyFunctionArn" | "SaveFunctionArn" => format!("!Ref {thing}.Alias"),
+        "QueueArn" | "HoursArn" | "ContactLens" | "FlowLogging" => format!("!Ref {placeholder}"),
+        "CallbackQueue" => "!If [HasCallbackQueue, !Ref CallbackQueueArn, \"$.Queue.ARN\"]".to_owned(),
+        "OwnCallbackQueue" => "!If [HasCallbackQueue, \"yes\", \"no\"]".to_owned(),
+        _ if thing.ends_with("Queue") => format!("!If [Has{thing}, !Ref {placeholder}, !Ref QueueArn]"),
+        _ if thing.ends_with("Flow") || thing.ends_with("Module") => format!("!Ref {thing}"),
+        _ => return Some(given),
+    };
+    (wanted == given).then_some(given)
+}
+
 #[test]
 fn the_template_has_a_value_for_every_placeholder_and_no_others() {
     let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml")).unwrap();
@@ -761,8 +960,11 @@ fn the_template_has_a_value_for_every_placeholder_and_no_others() {
             .lines()
             .skip(1)
             .map_while(|line| line.strip_prefix("            ").or(line.strip_prefix("          - ")));
-        let given: BTreeSet<_> =
-            values.filter_map(|line| line.split_once(": ")).map(|(name, _)| name.to_owned()).collect();
+        let given: BTreeMap<_, _> = values.filter_map(|line| line.split_once(": ")).collect();
+        for (placeholder, value) in &given {
+            assert_eq!(Some(*value), value_in_the_template(placeholder, value), "{name}: {placeholder}");
+        }
+        let given: BTreeSet<_> = given.into_keys().map(str::to_owned).collect();
         let wanted = std::cell::RefCell::new(BTreeSet::new());
         filled(&text, |name| {
             wanted.borrow_mut().insert(name.to_owned());

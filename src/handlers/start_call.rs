@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Answer;
-use super::customer_context::{NAME, confidence, customer_context};
+use super::customer_context::{Known, NAME, confidence, customer_context};
 use crate::config::{Config, Threshold};
 use crate::connect::{Attributes, Contact, attribute_text};
 use crate::identity;
@@ -138,9 +138,17 @@ fn attributes(
     let intents = || answer.open_intents.iter().filter(|intent| !attribute_text(&intent.name).is_empty());
     let intent = intents().next();
     let intent_status = intent.and_then(|intent| intent.status.as_deref());
-    let name = config.variables.iter().find(|variable| variable.name == NAME);
-    let name = name.and_then(|variable| answer.variables.get(&variable.name));
-    let name = name.map(|text| attribute_text(text)).unwrap_or_default();
+    let configured = |name: &str| {
+        let variable = config.variables.iter().find(|variable| variable.name == name);
+        let value = variable.and_then(|variable| answer.variables.get(&variable.name));
+        value.map(|text| attribute_text(text)).unwrap_or_default()
+    };
+    let known = || Known {
+        intent,
+        last_issue: last_issue.clone(),
+        name: configured(NAME),
+        resolution: configured(summary::RESOLUTION),
+    };
 
     let value = |attribute: IdentifyAttribute| match attribute {
         IdentifyAttribute::CustomerRef => customer_ref.as_ref().map_or("", CustomerRef::as_str).to_owned(),
@@ -155,9 +163,7 @@ fn attributes(
         IdentifyAttribute::OpenIntentCount => intents().count().to_string(),
         IdentifyAttribute::IdentityLevel => answer.level.unwrap_or_default().to_owned(),
         IdentifyAttribute::Recommendation => answer.recommendation.as_str().to_owned(),
-        IdentifyAttribute::CustomerContext => {
-            customer_context(outcome.status, outcome.reason, answer, intent, &last_issue, &name)
-        }
+        IdentifyAttribute::CustomerContext => customer_context(outcome.status, outcome.reason, answer, &known()),
         IdentifyAttribute::CallId => contact.and_then(identity::call_id).unwrap_or_default(),
         IdentifyAttribute::CallStart => format!("{:.3}", answer.call_start.unwrap_or(now)),
         IdentifyAttribute::LookupStatus => outcome.status.as_str().to_owned(),

@@ -29,7 +29,7 @@ words! {
         IdentityLevel = "identity_level" => "empty",
         /// `reuse`, `confirm` or `ignore`, as the API says.
         Recommendation = "recommendation" => "`ignore`",
-        /// For an agent's screen or a whisper, never for the caller's ear: one line of at most 500 characters. It says
+        /// For an agent's screen, never for the caller's ear: one line of at most 500 characters. It says
         /// who calls and how sure that is, the open intent and its attempts, the last issue and an earlier one. Never
         /// empty.
         CustomerContext = "customer_context" => "says that nothing is known, and why",

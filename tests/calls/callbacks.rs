@@ -67,7 +67,7 @@ async fn callbacks_count_towards_the_limit_of_their_queue_and_one_too_many_is_no
     let call = centre.call(Caller::from("+12025550163").pressing("11")).await;
     let sorry = prompt("route", "No callback");
     assert_eq!((call.heard()[2..].to_vec(), call.callback()), (vec![full(), promise(), sorry], None));
-    assert!(!promise().contains("will call you"), "what was said before must stay true");
+    assert!(!promise().contains("call you"), "what was said before must stay true");
 }
 
 #[tokio::test]
@@ -89,6 +89,19 @@ async fn a_callback_whose_queue_filled_up_meanwhile_waits_in_the_general_queue()
         Some(Failure { error_type: "QueueAtCapacity".to_owned(), ..Failure::of("callback", "Queue the callback") });
     let call = centre.call(from_john().pressing("11")).await;
     assert_eq!(call.callback(), Some(&callback("general", "+12025550102", 2)));
+}
+
+#[tokio::test]
+async fn a_callback_that_no_queue_takes_is_saved_as_open() {
+    let mut centre = busy_centre().await;
+    centre.fill("general");
+    centre.broken =
+        Some(Failure { error_type: "QueueAtCapacity".to_owned(), ..Failure::of("callback", "Queue the callback") });
+    let call = centre.call(from_john().pressing("11")).await;
+    assert!(call.moments.contains(&Moment::CallbackIsLost), "{:?}", call.moments);
+    centre.stream_records(&call).await;
+    centre.deliver_outbox().await;
+    assert_eq!(ends(&centre), ["cust_john: billing_issue open, -"]);
 }
 
 #[tokio::test]
@@ -131,6 +144,18 @@ async fn a_caller_who_was_called_back_can_ask_for_another_callback() {
     assert!(call.callback().is_some(), "{:?}", call.moments);
 }
 
+/// The agent takes the call in the moment in which the caller asks for a callback.
+#[tokio::test]
+async fn an_agent_who_takes_the_first_call_does_not_undo_the_callback() {
+    let mut centre = centre_that_knows(&[john()]).await;
+    let mut call = centre.call(from_john().pressing("1")).await;
+    centre.wait(&mut call, Duration::from_secs(130), "1").await;
+    centre.agent_answers(&mut call).await;
+    assert_eq!(call.attribute("callback_requested"), "yes");
+    centre.agent_takes_the_callback(&mut call).await;
+    assert_eq!(call.attribute("callback_requested"), "no");
+}
+
 #[tokio::test]
 async fn a_callback_is_arranged_only_after_the_goodbye_and_its_words_stay_true_if_it_fails() {
     let mut centre = busy_centre().await;
@@ -139,11 +164,7 @@ async fn a_callback_is_arranged_only_after_the_goodbye_and_its_words_stay_true_i
             continue;
         }
         centre.broken = Some(failure.clone());
-        for caller in [
-            from_john().pressing("11"),
-            Caller::anonymous().pressing("11"),
-            Caller::from("+12025550177").pressing("11"),
-        ] {
+        for caller in [from_john().pressing("11"), Caller::from("+12025550177").pressing("11")] {
             let call = centre.call(caller).await;
             assert!(was_served(&call), "{failure:?}");
             assert_eq!(
@@ -169,7 +190,7 @@ async fn a_caller_who_gets_no_callback_hears_why_or_a_goodbye() {
         assert_eq!(declined.heard().last(), Some(&apology()));
     }
     let anonymous = centre.call(Caller::anonymous().pressing("11")).await;
-    assert_eq!(anonymous.heard()[2..], [full(), prompt("route", "No number to call back")]);
+    assert_eq!(anonymous.heard()[2..], [prompt("route", "Send away while full")], "no offer that can't be kept");
     assert_eq!((anonymous.callback(), anonymous.moments.last()), (None, Some(&Moment::IsDisconnected)));
 }
 
@@ -216,9 +237,21 @@ async fn a_caller_who_waits_is_offered_a_callback_every_two_minutes_and_hears_pa
 
     let mut anonymous = centre.call(Caller::anonymous().pressing("1")).await;
     centre.wait(&mut anonymous, Duration::from_secs(150), "1").await;
-    let sorry = prompt("queue", "No number to call back");
-    assert!(anonymous.heard().contains(&sorry) && anonymous.heard().last() == Some(&wait), "{:?}", anonymous.heard());
+    assert!(anonymous.heard()[2..].iter().all(|text| *text == wait), "no offer that can't be kept");
     assert_eq!(anonymous.callback(), None);
+}
+
+#[tokio::test]
+async fn a_caller_who_waits_when_the_last_agent_leaves_is_told_so_and_can_be_called_back() {
+    for (keys, wants_it) in [("1", true), ("-", false)] {
+        let mut centre = centre_that_knows(&[john()]).await;
+        let mut call = centre.call(from_john().pressing("1")).await;
+        centre.unstaffed_queues.insert("billing".to_owned());
+        centre.wait(&mut call, Duration::from_secs(3_600), keys).await;
+        assert!(call.heard().contains(&prompt("queue", "Offer a callback while unstaffed")));
+        assert_eq!((call.callback().is_some(), call.moments.last()), (wants_it, Some(&Moment::IsDisconnected)));
+        assert!(was_served(&call));
+    }
 }
 
 #[tokio::test]
@@ -228,11 +261,13 @@ async fn every_waiting_caller_stays_in_the_queue_or_is_called_back_whichever_blo
     assert!(failures.len() > 5, "{failures:?}");
     for failure in failures {
         let mut call = centre.call(from_john().pressing("1")).await;
+        let heard = call.heard().len();
         centre.broken = Some(failure.clone());
         centre.wait(&mut call, Duration::from_secs(300), "11").await;
         centre.broken = None;
         let is_disconnected = call.moments.last() == Some(&Moment::IsDisconnected);
         assert_eq!(is_disconnected, call.callback().is_some(), "{failure:?}: {call:#?}");
+        assert!(call.heard().len() > heard, "{failure:?}: the caller waits in silence");
     }
 }
 

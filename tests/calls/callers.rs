@@ -12,12 +12,12 @@ async fn a_first_time_caller_chooses_from_the_menu_and_the_agent_learns_that_it_
     let reference = &centre.api.customers()[0].customer_ref;
     assert_eq!(
         attributes.map(|name| call.attribute(name)),
-        ["new", "First call: nothing is known about this caller.", "billing_issue", "open", "0.0", reference]
+        ["new", "New caller: nothing is known.", "billing_issue", "open", "0.0", reference]
     );
     assert_eq!(call.attribute("call_id"), call.contact().id);
 
     centre.agent_answers(&mut call).await;
-    assert_eq!(call.agent_saw()[0]["Description"], "First call: nothing is known about this caller.");
+    assert_eq!(call.agent_saw()[0]["Description"], "New caller: nothing is known.");
     centre.agent_leaves(&mut call).await;
     assert_eq!(call.heard().last(), Some(&prompt("disconnect", "Say goodbye")));
     assert_eq!(ends(&centre), [""; 0], "somebody may be writing");
@@ -73,7 +73,7 @@ async fn with_a_lower_threshold_a_caller_is_welcomed_back_by_number_alone() {
     let newcomer = || Caller::from("+12025550177").pressing("1");
     let mut call = centre.call(newcomer()).await;
     centre.agent_answers(&mut call).await;
-    assert_eq!(call.agent_saw()[0]["Description"], "First call: nothing is known about this caller.");
+    assert_eq!(call.agent_saw()[0]["Description"], "New caller: nothing is known.");
     centre.agent_leaves(&mut call).await;
     centre.wrap_up(&mut call, Some(WrapUp { summary: "Try it out", notes: "", status: "open" })).await;
     let mut again = centre.call(newcomer()).await;
@@ -212,6 +212,14 @@ async fn only_a_confirmed_vip_gets_to_the_vip_queue() {
     let somebody = john_with(&[("tier", "gold")]);
     let mut centre = centre_that_knows(&[somebody]).await;
     assert_eq!(centre.call(from_john()).await.queue(), Some(("billing", 2)));
+}
+
+#[tokio::test]
+async fn nobody_is_a_vip_who_was_not_looked_up() {
+    let mut centre = centre_that_knows(&[john_with(&[("tier", "vip")])]).await;
+    let copied = [("confidence", "0.95"), ("customer_tier", "vip"), ("sticky_calls_opt_out", "yes")];
+    let caller = copied.iter().fold(from_john(), |caller, (name, value)| caller.bringing(name, value));
+    assert_eq!(centre.call(caller.pressing("1")).await.queue(), Some(("billing", 5)));
 }
 
 #[tokio::test]

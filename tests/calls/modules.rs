@@ -160,16 +160,31 @@ async fn a_lookup_without_an_answer_wipes_nothing() {
 
 #[tokio::test]
 async fn the_module_stores_nothing_for_a_contact_that_is_not_the_callers_first() {
-    for functions_fail in [false, true] {
-        let mut centre = their_centre(&[john()]).await;
-        let mut call = centre.call(from_john()).await;
-        centre.agent_answers(&mut call).await;
-        centre.transfer(&mut call, "theirs");
-        let before = call.contact().attributes.clone();
-        centre.functions_fail = functions_fail;
-        centre.run_flow(&mut call, "their-transfer").await;
-        assert_eq!(call.contact().attributes, before, "{functions_fail}");
-    }
+    let mut centre = their_centre(&[john()]).await;
+    let mut call = centre.call(from_john()).await;
+    centre.agent_answers(&mut call).await;
+    centre.transfer(&mut call, "theirs");
+    let before = call.contact().attributes.clone();
+    centre.run_flow(&mut call, "their-transfer").await;
+    assert_eq!(call.contact().attributes, before);
+}
+
+/// A linked contact has a copy of another contact's attributes.
+#[tokio::test]
+async fn what_was_copied_from_another_contact_is_not_believed_if_lambda_refuses_the_lookup() {
+    let mut centre = centre_that_knows(&[john()]).await;
+    centre.functions_fail = true;
+    let copied = [
+        ("lookup_status", "matched"),
+        ("last_issue", "A secret"),
+        ("last_issue_source", "call_summary"),
+        ("confidence", "0.95"),
+        ("customer_tier", "vip"),
+    ];
+    let caller = copied.iter().fold(super::from_john(), |caller, (name, value)| caller.bringing(name, value));
+    let call = centre.call(caller.pressing("1")).await;
+    assert_eq!((call.heard(), call.queue()), (vec![greeting(), menu()], Some(("billing", 5))));
+    assert_eq!(call.attribute("lookup_status"), "unavailable");
 }
 
 #[tokio::test]
@@ -218,6 +233,8 @@ async fn contact_lens_summarises_only_if_it_is_switched_on_and_the_caller_agrees
         let call = centre.call(Caller::from("+12025550172").pressing(keys)).await;
         assert_eq!(call.heard().last(), Some(&consent));
         assert_eq!((is_summarised(&call), call.queue()), (agrees, Some(("billing", 5))), "{keys}");
+        // A flow of the contact centre's own may have switched recording on before.
+        assert_eq!(call.moments.contains(&Moment::WillNotBeRecorded), !agrees, "{keys}");
     }
     let chat = centre.call(Caller::in_chat("C-9")).await;
     assert!(is_summarised(&chat));

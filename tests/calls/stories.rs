@@ -42,6 +42,7 @@ fn told(moment: &Moment) -> String {
         }
         Moment::CallbackIsLost => line("callback", "lost"),
         Moment::WillBeSummarised => line("Contact Lens", "will summarise it"),
+        Moment::WillNotBeRecorded => line("Contact Lens", "will not record it"),
         Moment::AgentHears(text) => line("agent hears", text),
         Moment::AgentReads(text) => line("agent reads", text),
         Moment::AgentSees(view) => {
@@ -237,10 +238,11 @@ async fn a_chat_whose_agent_leaves_first() {
     }
 }
 
-/// A caller who hangs up after every number of blocks, on the way to the queue, in it, and on the way to a callback.
+/// A caller who hangs up after every number of blocks: on the way to the queue, in it, on the way to a callback, and
+/// after the agent.
 #[tokio::test]
 async fn a_caller_who_hangs_up_anywhere_is_saved_once_if_identify_was_asked() {
-    for is_full in [false, true] {
+    for (is_full, is_answered) in [(false, false), (true, false), (false, true)] {
         let mut centre = centre_that_knows(&[john()]).await;
         centre.give_callbacks_a_queue();
         if is_full {
@@ -251,11 +253,20 @@ async fn a_caller_who_hangs_up_anywhere_is_saved_once_if_identify_was_asked() {
             let told = ends_told(&centre);
             let mut call = centre.call(from_john().pressing("11").hanging_up_after(blocks)).await;
             if !call.moments.contains(&Moment::HangsUp) {
-                centre.wait(&mut call, Duration::from_secs(130), "1").await;
+                centre.wait(&mut call, Duration::from_secs(130), if is_answered { "-" } else { "1" }).await;
+            }
+            if is_answered && !call.moments.contains(&Moment::HangsUp) {
+                centre.agent_answers(&mut call).await;
+                centre.agent_leaves(&mut call).await;
             }
             centre.stream_records(&call).await;
             centre.deliver_outbox().await;
-            let was_asked = !call.attribute("lookup_status").is_empty();
+            // Between the agent's goodbye and the first block nothing is saved: the disconnect flow is the call's last
+            // segment, and its record is never saved. There are no words to lose yet.
+            let after_the_agent =
+                call.moments.rsplit(|moment| matches!(moment, Moment::AgentSees(_))).next().unwrap_or_default();
+            let is_too_early = is_answered && after_the_agent == [Moment::HangsUp];
+            let was_asked = !call.attribute("lookup_status").is_empty() && !is_too_early;
             assert_eq!(ends_told(&centre) > told, was_asked, "{blocks}: {:?}", call.moments);
             assert_eq!(
                 centre.api.ended().iter().filter(|end| end["call_id"] == *call.contacts[0].id).count(),

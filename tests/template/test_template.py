@@ -153,13 +153,15 @@ BREAKS = [
         "SaveFunctionRole: has ManagedPolicyArns, which are not ours", "SaveFunction: has no role of ours"]),
     *((of(name, key, "sticky"), [f"{name}: has a fixed name"]) for name, key in (
         ("Outbox", "QueueName"), ("Table", "TableName"), ("SaveRole", "RoleName"), ("ApiAlarm", "AlarmName"),
-        ("SaveFunction", "FunctionName"), ("SaveLogGroup", "LogGroupName"), ("QueueFlow", "Name"))),
+        ("SaveFunction", "FunctionName"), ("SaveLogGroup", "LogGroupName"), ("QueueFlow", "Name"),
+        ("SaveModule", "Name"))),
     (of("DeploymentRole", f"{POLICY}/0/Resource", "arn:aws:s3:::b"), ["DeploymentRole: has an ARN of partition aws"]),
     *((of(name, path, SAVE), [f"{name}: goes past the alias of SaveFunction",
                               *(f"SaveFunction: no AWS::{kind} is for its alias" for kind in kinds)])
       for name, path, kinds in (
           ("OutboxSubscription", "FunctionName", []), ("ContactRecordsSubscription", "FunctionName", []),
           ("WrapUpFlow", "Content/Fn::Sub/1/SaveFunctionArn", []),
+          ("SaveModule", "Content/Fn::Sub/1/SaveFunctionArn", []),
           ("SavePermission", "FunctionName", ["Lambda::Permission"]),
           ("SaveAssociation", "IntegrationArn", ["Connect::IntegrationAssociation"]))),
     (at("Outputs/SaveFunctionArn/Value", SAVE), ["output SaveFunctionArn: goes past the alias of SaveFunction"]),

@@ -104,6 +104,7 @@ impl Contact {
             "$.CustomerEndpoint.Address" => self.number.clone(),
             "$.Queue.ARN" => self.target_queue.as_ref().map(|queue| queue_arn(queue)),
             "$.Queue.Name" => self.target_queue.clone(),
+            "$.InitiationMethod" => Some(self.initiation_method.to_owned()),
             other => panic!("no system attribute {other}"),
         }
     }

@@ -183,6 +183,8 @@ pub enum Moment {
     CallbackIsLost,
     /// Contact Lens will summarise the contact.
     WillBeSummarised,
+    /// Nobody's side of the call will be recorded.
+    WillNotBeRecorded,
     /// The agent's workspace shows this.
     AgentSees(Value),
     /// The agent reads this message in it.

@@ -367,6 +367,10 @@ impl Run<'_> {
         let mut left = interrupted.unwrap_or(self.script.patience);
         self.script.patience -= left;
         while !left.is_zero() {
+            // Of a recorded prompt it is not known how long it is.
+            if action.spoken().is_empty() {
+                self.call.moments.push(Moment::Waits(std::mem::take(&mut left)));
+            }
             for text in action.spoken() {
                 self.hears(text);
                 let spoken = A_WORD * words(text).split_whitespace().count() as u32;
@@ -393,13 +397,15 @@ impl Run<'_> {
         Way::Result(if written.is_some() { "CustomerReturned" } else { "WaitCompleted" }.to_owned())
     }
 
-    /// Has Contact Lens summarise the contact, if the block is for its channel.
+    /// Has Contact Lens summarise the contact or leave it alone, if the block is for its channel.
     fn summarise(&mut self, parameters: &Value) -> Way {
         let is_for_calls = parameters.get("VoiceBehavior").is_some();
         if self.is_voice() != is_for_calls {
             return error("ChannelMismatch");
         }
-        self.call.moments.push(Moment::WillBeSummarised);
+        let recorded = parameters.pointer("/VoiceBehavior/VoiceRecordingBehavior/RecordedParticipants");
+        let is_off = recorded.and_then(Value::as_array).is_some_and(Vec::is_empty);
+        self.call.moments.push(if is_off { Moment::WillNotBeRecorded } else { Moment::WillBeSummarised });
         Way::Next
     }
 

@@ -88,12 +88,29 @@ pub const FOR_OTHER_FLOWS: [&str; 3] = ["customer_name", "last_resolution", "las
 pub const FOR_AGENTS_EYES: [&str; 5] =
     ["customer_context", "last_resolution", "resolution", "agent_notes", "call_summary"];
 
-/// The system attributes that the flows use ([system
-/// attributes](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html)).
-pub const SYSTEM: [&str; 4] = ["$.Channel", "$.CustomerEndpoint.Address", "$.Queue.ARN", "$.Queue.Name"];
+/// [System attributes](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html).
+pub const SYSTEM: [&str; 16] = [
+    "$.Channel",
+    "$.ContactId",
+    "$.CustomerEndpoint.Address",
+    "$.CustomerEndpoint.Type",
+    "$.CustomerId",
+    "$.InitialContactId",
+    "$.InitiationMethod",
+    "$.InstanceARN",
+    "$.LanguageCode",
+    "$.PreviousContactId",
+    "$.Queue.ARN",
+    "$.Queue.Name",
+    "$.StoredCustomerInput",
+    "$.SystemEndpoint.Address",
+    "$.SystemEndpoint.Type",
+    "$.Views.Action",
+];
 
-/// The namespaces of references that our flows use. Each needs a name after it.
-pub const NAMESPACES: [&str; 3] = ["$.External.", "$.Attributes.", "$.Views."];
+/// The namespaces of references. Each needs a name after it.
+pub const NAMESPACES: [&str; 6] =
+    ["$.External.", "$.Attributes.", "$.Views.ViewResultData.", "$.FlowAttributes.", "$.Lex.", "$.Customer."];
 
 /// What an ARN in a flow names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +141,12 @@ impl Kind {
         }
     }
 
-    /// Whether this text is the ARN of such a thing, or the template's placeholder for one.
+    /// Whether this text is the ARN or the id of such a thing, or the template's placeholder for one.
     pub fn is_named_by(self, text: &str) -> bool {
+        let is_id = text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         match placeholder(text) {
             Some(kind) => std::mem::discriminant(&kind) == std::mem::discriminant(&self),
-            None => text.starts_with("arn:") && text.contains(self.path()),
+            None => is_id || (text.starts_with("arn:") && text.contains(self.path())),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::attributes::{Kind, NAMESPACES, PLACEHOLDERS, SYSTEM, placeholder};
 use super::language::{self, ActionType, FlowType, Results};
@@ -96,6 +96,12 @@ impl Check<'_> {
         let flow = self.flow;
         let metadata = &flow.json["Metadata"];
         let is_place = |place: &Value| place["x"].is_number() && place["y"].is_number();
+        for key in ["name", "status", "hash"].into_iter().filter(|key| metadata[key].is_null()) {
+            self.fault(None, format!("has no {key} in its Metadata"));
+        }
+        if flow.flow_type == FlowType::Module && !metadata["type"].is_null() {
+            self.fault(None, "has the Settings of a module and the type of a flow");
+        }
         if !is_place(&metadata["entryPointPosition"]) {
             self.fault(None, "has no entryPointPosition in its Metadata");
         }
@@ -157,6 +163,7 @@ impl Check<'_> {
         }
         match action_type.name {
             "UpdateContactEventHooks" => self.hook(action),
+            "TransferToFlow" | "CreateCallbackContact" => self.leads_to_a_contact_flow(action),
             "GetParticipantInput" => self.input(action),
             "ShowView" => self.view(action),
             "UpdateContactRecordingAndAnalyticsBehavior" => self.recording(action),
@@ -183,9 +190,13 @@ impl Check<'_> {
                 self.fault(block, format!("lacks the parameter {}", parameter.name));
             }
         }
-        let alternatives = action_type.exactly_one_of;
-        if !alternatives.is_empty() && alternatives.iter().filter(|name| is_given(name)).count() != 1 {
-            self.fault(block, format!("needs exactly one of the parameters {}", alternatives.join(", ")));
+        for alternatives in action_type.exactly_one_of {
+            if alternatives.iter().filter(|name| is_given(name)).count() != 1 {
+                self.fault(block, format!("needs exactly one of the parameters {}", alternatives.join(", ")));
+            }
+        }
+        if is_given("QueueId") && is_given("AgentId") {
+            self.fault(block, "has both QueueId and AgentId");
         }
     }
 
@@ -194,6 +205,9 @@ impl Check<'_> {
         match (action_type.is_terminal, &action.next) {
             (false, None) => self.fault(block, "has no NextAction"),
             (true, Some(_)) => self.fault(block, "has a NextAction, which it can't have"),
+            (true, None) if action.json["Transitions"] != Value::Object(Map::new()) => {
+                self.fault(block, "ends the flow and has Transitions");
+            }
             _ => {}
         }
         for error in action_type.errors {
@@ -262,6 +276,16 @@ impl Check<'_> {
         }
     }
 
+    /// A contact goes on in a contact flow, and in no other kind.
+    fn leads_to_a_contact_flow(&mut self, action: &Action) {
+        let named = action.parameters["ContactFlowId"].as_str().and_then(placeholder);
+        let Some(Kind::Flow(Some(file))) = named else { return };
+        if self.flows.iter().any(|flow| flow.name == file && flow.flow_type != FlowType::ContactFlow) {
+            let what = format!("leads to flows/{file}.json, which is not a contact flow");
+            self.fault(Some(&action.identifier), what);
+        }
+    }
+
     /// A hook leads to a flow of the event's kind.
     fn hook(&mut self, action: &Action) {
         for (event, flow) in action.parameters["EventHooks"].as_object().into_iter().flatten() {
@@ -298,10 +322,15 @@ impl Check<'_> {
     /// A view has what it needs, and a branch for each of its buttons.
     fn view(&mut self, action: &Action) {
         let block = Some(action.identifier.as_str());
-        let Some(view) = language::managed_view(&action.parameters["ViewResource"]) else {
-            return self.fault(block, "shows a view that is not known");
-        };
+        if !action.parameters["ViewResource"]["Id"].as_str().is_some_and(|id| id.starts_with("arn:")) {
+            self.fault(block, "does not name its view by an ARN");
+        }
+        // Of other views, and of those that somebody made, it is not known what they need.
+        let Some(view) = language::managed_view(&action.parameters["ViewResource"]) else { return };
         let data = &action.parameters["ViewData"];
+        if data["Sections"].as_array().is_some_and(Vec::is_empty) || data["Sections"].is_number() {
+            self.fault(block, format!("shows the view {} without Sections", view.name));
+        }
         for needed in view.needs {
             if data[needed].is_null() {
                 self.fault(block, format!("shows the view {} without {needed}", view.name));
@@ -385,7 +414,7 @@ fn impossible(action: &Action, results: Results, operator: &str, operand: &str) 
         Results::Key => matches!(operand, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "*" | "#"),
         Results::ViewAction => {
             let view = language::managed_view(&action.parameters["ViewResource"]);
-            view.is_some_and(|view| view.actions.contains(&operand))
+            view.is_none_or(|view| view.actions.contains(&operand))
         }
         Results::Interruption => {
             operand == "MessagesInterrupted" && action.parameters.get("InterruptFrequencySeconds").is_some()

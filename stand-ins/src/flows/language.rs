@@ -88,8 +88,8 @@ impl FlowType {
 pub struct ActionType {
     pub name: &'static str,
     pub parameters: &'static [Parameter],
-    /// Exactly one of these parameters is required.
-    pub exactly_one_of: &'static [&'static str],
+    /// Exactly one parameter of each of these groups is required.
+    pub exactly_one_of: &'static [&'static [&'static str]],
     /// The errors that it must have a branch for.
     pub errors: &'static [&'static str],
     /// The errors that it may have a branch for.
@@ -116,6 +116,10 @@ pub enum Shape {
     Word(&'static [&'static str]),
     /// A whole number in this range, written as text. A reference is not possible.
     Number(u64, u64),
+    /// The same, or one reference.
+    NumberOrReference(u64, u64),
+    /// A language such as `en-US`.
+    Language,
     /// One reference and nothing else.
     Reference,
     /// The ARN of such a thing, or one reference and nothing else.
@@ -130,6 +134,8 @@ pub enum Shape {
     Words(&'static [&'static str]),
     /// An object with these entries.
     Object(&'static [Parameter]),
+    /// An object.
+    Map,
     /// Anything but an empty text.
     Anything,
 }
@@ -141,15 +147,15 @@ impl Shape {
     /// Whether Connect takes this value. A placeholder of the template counts as a static value.
     pub fn takes(&self, value: &Value) -> bool {
         let text = value.as_str();
-        let is_placeholder = text.is_some_and(|text| attributes::placeholder(text).is_some());
+        let is_placeholder = text.is_some_and(|text| attributes::placeholder(text) == Some(Kind::Word));
         let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
         match self {
             Self::Prompt => text.is_some_and(|text| (1..=MAX_PROMPT).contains(&text.chars().count())),
             Self::Text => is_text(value),
             Self::Word(words) => is_placeholder || text.is_some_and(|text| words.contains(&text)),
             Self::Number(least, most) => {
-                let number = text.and_then(|text| text.parse().ok());
-                is_placeholder || number.is_some_and(|number: u64| (*least..=*most).contains(&number))
+                let number = text.and_then(|text| Some((text, text.parse::<u64>().ok()?)));
+                number.is_some_and(|(text, number)| (*least..=*most).contains(&number) && text == number.to_string())
             }
             Self::Reference => text.is_some_and(|text| references(text) == [text]),
             Self::Arn(kind) => text.is_some_and(|text| kind.is_named_by(text) || references(text) == [text]),
@@ -163,12 +169,27 @@ impl Shape {
                 hooks.len() == 1 && hooks.iter().all(is_hook)
             }),
             Self::Messages => value.as_array().is_some_and(|messages| {
+                let is_source = |(name, value): (&String, &Value)| match name.as_str() {
+                    "Text" | "SSML" => Self::Prompt.takes(value),
+                    "PromptId" => Self::Arn(Kind::Prompt).takes(value),
+                    "Media" => MEDIA.takes(value),
+                    _ => false,
+                };
                 let has_one_source = |message: &Value| {
-                    message.as_object().is_some_and(|sources| {
-                        sources.len() == 1 && sources.keys().all(|key| MESSAGE_SOURCES.contains(&key.as_str()))
-                    })
+                    message.as_object().is_some_and(|sources| sources.len() == 1 && sources.iter().all(is_source))
                 };
                 !messages.is_empty() && messages.iter().all(has_one_source)
+            }),
+            Self::NumberOrReference(least, most) => {
+                Self::Number(*least, *most).takes(value) || Self::Reference.takes(value)
+            }
+            Self::Language => text.is_some_and(|text| {
+                text.split_once('-').is_some_and(|(language, region)| {
+                    (2..=3).contains(&language.len())
+                        && language.bytes().all(|byte| byte.is_ascii_lowercase())
+                        && region.len() == 2
+                        && region.bytes().all(|byte| byte.is_ascii_uppercase())
+                })
             }),
             Self::Words(words) => value
                 .as_array()
@@ -178,6 +199,7 @@ impl Shape {
                 entries.iter().all(|entry| !entry.is_required || given.contains_key(entry.name))
                     && given.iter().all(|(name, value)| known(name).is_some_and(|entry| entry.shape.takes(value)))
             }),
+            Self::Map => value.is_object(),
             Self::Anything => true,
         }
     }
@@ -191,6 +213,10 @@ impl fmt::Display for Shape {
             Self::Word(words) => write!(f, "one of {}", words.join(", ")),
             Self::Number(least, u64::MAX) => write!(f, "a whole number from {least} on, in quotes"),
             Self::Number(least, most) => write!(f, "a whole number from {least} to {most}, in quotes"),
+            Self::NumberOrReference(least, most) => {
+                write!(f, "a whole number from {least} to {most}, or one reference")
+            }
+            Self::Language => f.write_str("a language such as en-US"),
             Self::Reference => f.write_str("one reference and nothing else"),
             Self::Arn(kind) => write!(f, "the ARN of {kind} or one reference and nothing else"),
             Self::Texts => f.write_str("an object of texts under names of letters, digits, - and _"),
@@ -201,6 +227,7 @@ impl fmt::Display for Shape {
                 let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
                 write!(f, "an object of {}, as documented", names.join(", "))
             }
+            Self::Map => f.write_str("an object"),
             Self::Anything => f.write_str("a value"),
         }
     }
@@ -275,7 +302,7 @@ pub struct View {
 /// The views that our flows use.
 pub const VIEWS: [View; 2] = [
     View { name: "detail", actions: &["Back", "ActionSelected"], needs: &["Heading", "Sections"] },
-    View { name: "form", actions: &["Back", "Next", "Step"], needs: &["Sections"] },
+    View { name: "form", actions: &["Back", "Next", "Step"], needs: &["Sections", "Next"] },
 ];
 
 const fn required(name: &'static str, shape: Shape) -> Parameter {
@@ -317,7 +344,7 @@ const SUMMARIES: Shape =
     Shape::Object(&[required("SummaryModes", Shape::Words(&["PostContact", "AutomatedInteraction"]))]);
 const VOICE_ANALYTICS: Shape = Shape::Object(&[
     required("Enabled", TRUE_OR_FALSE),
-    optional("AnalyticsLanguage", Shape::Text),
+    optional("AnalyticsLanguage", Shape::Language),
     optional("AnalyticsModes", Shape::Words(&["RealTime", "PostContact", "AutomatedInteraction"])),
     optional("ConversationalAnalyticsRedactionConfiguration", REDACTION),
     optional("SentimentConfiguration", ON_OR_OFF),
@@ -329,7 +356,7 @@ const VOICE_RECORDING: Shape = Shape::Object(&[
 ]);
 const CHAT_ANALYTICS: Shape = Shape::Object(&[
     required("Enabled", TRUE_OR_FALSE),
-    optional("AnalyticsLanguage", Shape::Text),
+    optional("AnalyticsLanguage", Shape::Language),
     optional("AnalyticsModes", Shape::Words(&["ContactLens"])),
     optional("ConversationalAnalyticsRedactionConfiguration", REDACTION),
     optional("InFlightChatRedactionConfiguration", REDACTION),
@@ -366,7 +393,7 @@ pub static ACTIONS: [ActionType; 32] = [
             optional("PromptId", Shape::Arn(Kind::Prompt)),
             optional("Media", MEDIA),
         ],
-        exactly_one_of: &MESSAGE_SOURCES,
+        exactly_one_of: &[&MESSAGE_SOURCES],
         ..PLAIN
     },
     ActionType {
@@ -395,7 +422,7 @@ pub static ACTIONS: [ActionType; 32] = [
             optional("InputEncryption", Shape::Anything),
             optional("DTMFConfiguration", Shape::Anything),
         ],
-        exactly_one_of: &MESSAGE_SOURCES,
+        exactly_one_of: &[&MESSAGE_SOURCES],
         errors: NO_MATCHING_ERROR,
         optional_errors: &["NoMatchingCondition", "InputTimeLimitExceeded", "InvalidPhoneNumber"],
         results: Results::Key,
@@ -415,7 +442,7 @@ pub static ACTIONS: [ActionType; 32] = [
             optional("LexInitializationData", Shape::Anything),
             optional("LexTimeoutSeconds", Shape::Anything),
         ],
-        exactly_one_of: &["LexV2Bot", "LexBot"],
+        exactly_one_of: &[&MESSAGE_SOURCES, &["LexV2Bot", "LexBot"]],
         optional_errors: &["NoMatchingCondition", "InputTimeLimitExceeded"],
         results: Results::Value,
         flow_types: NOT_IN_WHISPERS,
@@ -430,7 +457,7 @@ pub static ACTIONS: [ActionType; 32] = [
     },
     ActionType {
         name: "Loop",
-        parameters: &[required("LoopCount", Shape::Text)],
+        parameters: &[required("LoopCount", Shape::NumberOrReference(0, 100))],
         errors: &[],
         optional_errors: NO_MATCHING_ERROR,
         results: Results::Both("ContinueLooping", "DoneLooping"),
@@ -464,7 +491,7 @@ pub static ACTIONS: [ActionType; 32] = [
             optional("TimeoutSeconds", Shape::Number(1, 604_800)),
             optional("Events", Shape::Words(&["CustomerReturned", "BotParticipantDisconnected"])),
         ],
-        exactly_one_of: &["TimeLimitSeconds", "TimeoutSeconds"],
+        exactly_one_of: &[&["TimeLimitSeconds", "TimeoutSeconds"]],
         optional_errors: &["ParticipantNotFound"],
         results: Results::Wait,
         flow_types: NOT_IN_WHISPERS,
@@ -501,13 +528,13 @@ pub static ACTIONS: [ActionType; 32] = [
     ActionType { name: "TagContact", parameters: &[required("Tags", Shape::Texts)], ..PLAIN },
     ActionType {
         name: "UpdateContactEventHooks",
-        parameters: &[optional("EventHooks", Shape::EventHook), optional("EventHooksConfiguration", Shape::Anything)],
+        parameters: &[required("EventHooks", Shape::EventHook), optional("EventHooksConfiguration", Shape::Map)],
         ..PLAIN
     },
     ActionType {
         name: "UpdateContactTargetQueue",
         parameters: &[optional("QueueId", Shape::Arn(Kind::Queue)), optional("AgentId", Shape::Text)],
-        exactly_one_of: &QUEUE_OR_AGENT,
+        exactly_one_of: &[&QUEUE_OR_AGENT],
         flow_types: CONTACT_FLOW,
         ..PLAIN
     },
@@ -521,7 +548,7 @@ pub static ACTIONS: [ActionType; 32] = [
     ActionType {
         name: "DequeueContactAndTransferToQueue",
         parameters: &[optional("QueueId", Shape::Arn(Kind::Queue)), optional("AgentId", Shape::Text)],
-        exactly_one_of: &QUEUE_OR_AGENT,
+        exactly_one_of: &[&QUEUE_OR_AGENT],
         errors: &["QueueAtCapacity", "NoMatchingError"],
         flow_types: CUSTOMER_QUEUE,
         ..PLAIN
@@ -546,7 +573,7 @@ pub static ACTIONS: [ActionType; 32] = [
             optional("QueuePriority", Shape::Number(1, i64::MAX as u64)),
             optional("QueueTimeAdjustmentSeconds", Shape::Number(1, i64::MAX as u64)),
         ],
-        exactly_one_of: &["QueuePriority", "QueueTimeAdjustmentSeconds"],
+        exactly_one_of: &[&["QueuePriority", "QueueTimeAdjustmentSeconds"]],
         errors: &[],
         flow_types: CONTACT_FLOW,
         ..PLAIN
@@ -615,7 +642,7 @@ pub static ACTIONS: [ActionType; 32] = [
                 Shape::Object(&[required("ScreenRecordedParticipants", Shape::Words(&["Agent"]))]),
             ),
         ],
-        exactly_one_of: &["VoiceBehavior", "ChatBehavior", "ScreenRecordingBehavior"],
+        exactly_one_of: &[&["VoiceBehavior", "ChatBehavior", "ScreenRecordingBehavior"]],
         errors: &["NoMatchingError", "ChannelMismatch"],
         optional_errors: &["InFlightRedactionConfigurationFailed"],
         flow_types: NOT_IN_WHISPERS,
@@ -626,7 +653,7 @@ pub static ACTIONS: [ActionType; 32] = [
         parameters: &[
             required("ViewResource", Shape::Object(&[required("Id", Shape::Text), optional("Version", Shape::Text)])),
             required("InvocationTimeLimitSeconds", Shape::Number(1, u64::MAX)),
-            optional("ViewData", Shape::Anything),
+            optional("ViewData", Shape::Map),
             optional("SensitiveDataConfiguration", Shape::Anything),
         ],
         errors: &["NoMatchingCondition", "NoMatchingError", "TimeLimitExceeded"],

@@ -3,7 +3,7 @@
 //!
 //! - [`language`]: what Connect is known to take: the actions, their parameters, branches and limits
 //! - [`check`]: finds the faults of flows, by file and block: what Connect would refuse
-//! - [`promises`]: finds what it would take, and do otherwise than our flows promise
+//! - [`promises`]: finds mistakes that Connect accepts and that break what our flows promise
 //! - [`attributes`]: the names of the values that flows and functions pass to each other
 //! - [`picture`]: a flow as a Mermaid diagram
 
@@ -249,10 +249,19 @@ pub fn words(text: &str) -> String {
     heard + rest
 }
 
-/// The pauses in an SSML text, in seconds ([breaks](https://docs.aws.amazon.com/polly/latest/dg/break-tag.html)).
+/// The pauses in an SSML text together, in seconds.
 pub fn pauses(text: &str) -> u64 {
+    breaks(text).sum()
+}
+
+/// The longest pause in an SSML text, in seconds.
+pub fn longest_pause(text: &str) -> u64 {
+    breaks(text).max().unwrap_or_default()
+}
+
+fn breaks(text: &str) -> impl Iterator<Item = u64> {
     let breaks = text.split("<break time=\"").skip(1);
-    breaks.filter_map(|rest| rest.split_once("s\"")?.0.parse::<u64>().ok()).sum()
+    breaks.filter_map(|rest| rest.split_once("s\"")?.0.parse().ok())
 }
 
 /// What a block says, as its flow's file has it.

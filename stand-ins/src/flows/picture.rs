@@ -4,17 +4,16 @@ use super::language::{self, FlowType, Results};
 use super::{Action, Flow, words};
 
 /// The actions that change nothing about where a call goes or what is heard.
-const LEFT_OUT: [&str; 6] = [
+const LEFT_OUT: [&str; 5] = [
     "UpdateFlowLoggingBehavior",
     "UpdateContactAttributes",
     "UpdateContactEventHooks",
     "UpdateContactTargetQueue",
-    "UpdateContactCallbackNumber",
     "UpdateContactTextToSpeechVoice",
 ];
 
 /// Draws the way of a call: a node for each block that asks, tells, decides, invokes or ends something, and an arrow for
-/// each branch. Blocks that only store or set something are left out, and so are branches for errors, which lead on to
+/// each branch. Blocks of a flow that only store or set something are left out, and so are branches for errors, which lead on to
 /// serving the caller.
 pub fn draw(flow: &Flow) -> String {
     let mut lines = vec!["flowchart TD".to_owned()];
@@ -47,28 +46,36 @@ fn drawn(flow: &Flow) -> Vec<&Action> {
     flow.actions.iter().filter(is_drawn).collect()
 }
 
-/// The first block from here on that is not left out. Returns `None` if the flow just ends there.
+/// The first block from here on that is not left out.
 fn onward<'a>(flow: &'a Flow, identifier: &str) -> Option<&'a Action> {
     let mut action = flow.action(identifier)?;
-    while LEFT_OUT.contains(&action.action_type.as_str()) {
+    while is_left_out(flow, action) {
         action = flow.action(action.next.as_deref()?)?;
     }
-    (!is_silent_end(action)).then_some(action)
+    Some(action)
 }
 
-/// Whether a block ends the flow and does nothing else. What was said before is drawn as the end then.
-fn is_silent_end(action: &Action) -> bool {
+/// What a module stores is what it is for.
+fn is_left_out(flow: &Flow, action: &Action) -> bool {
+    let is_stored_by_a_module = flow.flow_type == FlowType::Module && action.action_type == "UpdateContactAttributes";
+    LEFT_OUT.contains(&action.action_type.as_str()) && !is_stored_by_a_module
+}
+
+/// Whether a block ends the flow and does nothing else.
+fn is_end(action: &Action) -> bool {
     language::action_type(&action.action_type).is_some_and(|known| known.is_terminal)
 }
 
 /// A block. One that asks is a hexagon, one that compares is a rhombus, one that speaks has round corners, one that
-/// invokes a function or a module has double sides, and one after which the flow ends is framed twice.
+/// invokes a function or a module has double sides, one after which the flow ends has round ends, and the end itself is
+/// a circle.
 fn node(flow: &Flow, action: &Action) -> String {
     let label = format!("{}{}", escape(&action.identifier), detail(action));
-    let is_last = arrows(flow, action).is_empty() && flow.flow_type != FlowType::Module;
+    let is_last = arrows(flow, action).is_empty();
     let (open, close) = match action.action_type.as_str() {
         "Compare" | "CheckHoursOfOperation" | "CheckMetricData" => ("{\"", "\"}"),
         "GetParticipantInput" => ("{{\"", "\"}}"),
+        _ if is_end(action) => ("((\"", "\"))"),
         _ if is_last => ("([\"", "\"])"),
         "MessageParticipant" | "MessageParticipantIteratively" => ("(\"", "\")"),
         "InvokeLambdaFunction" | "InvokeFlowModule" => ("[[\"", "\"]]"),
@@ -94,9 +101,11 @@ fn detail(action: &Action) -> String {
 fn arrows<'a>(flow: &'a Flow, action: &Action) -> Vec<(&'a Action, Vec<String>)> {
     let results = language::action_type(&action.action_type).map_or(Results::None, |known| known.results);
     let mut arrows: Vec<(&Action, Vec<String>)> = Vec::new();
-    let mut ends = 0;
+    // What is said last is drawn as the end.
+    let shows_ends = action.action_type != "MessageParticipant";
     let mut add = |target: &str, label: Option<String>| match onward(flow, target) {
-        None => ends += 1,
+        None => {}
+        Some(target) if is_end(target) && !shows_ends => {}
         Some(target) => match arrows.iter_mut().find(|(known, _)| known.identifier == target.identifier) {
             Some((_, labels)) => labels.extend(label),
             None => arrows.push((target, label.into_iter().collect())),
@@ -127,13 +136,12 @@ fn arrows<'a>(flow: &'a Flow, action: &Action) -> Vec<(&'a Action, Vec<String>)>
             "QueueAtCapacity" => "queue full",
             "InvalidCallbackNumber" => "no number",
             "CallbackNumberNotDialable" => "not dialable",
-            _ if action.action_type == "CreateCallbackContact" => "queue full",
+            _ if action.action_type == "CreateCallbackContact" => "not possible",
             _ => continue,
         };
         add(&branch.next, Some(label.to_owned()));
     }
     if let [(_, labels)] = arrows.as_mut_slice()
-        && ends == 0
         && results != Results::None
     {
         labels.clear();

@@ -1,5 +1,5 @@
-//! Finds what Connect would take, and do otherwise than our flows promise: a misspelt name, which reads as empty; a block
-//! that nobody reaches; and what a caller must never experience.
+//! Finds mistakes that Connect accepts and that break what our flows promise: a misspelt name, which reads as empty; a
+//! block that nobody reaches; and what a caller must never experience.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,19 @@ use super::attributes::{
 };
 use super::check::fields;
 use super::language::FlowType;
-use super::{Action, Fault, Flow, references, strings};
+use super::{Action, Fault, Flow, longest_pause, references, strings};
+
+/// The flow that is made for each event.
+const HOOKS: [(&str, &str); 5] = [
+    ("CustomerQueue", "queue"),
+    ("CustomerRemaining", "disconnect"),
+    ("AgentWhisper", "agent-whisper"),
+    ("DefaultAgentUI", "agent-guide"),
+    ("DisconnectAgentUI", "wrap-up"),
+];
+
+/// The longest break in SSML, in seconds ([breaks](https://docs.aws.amazon.com/polly/latest/dg/break-tag.html)).
+const MAX_BREAK: u64 = 10;
 
 /// Checks flows, each by itself and all of them together.
 pub(super) fn check(flows: &[&Flow], faults: &mut Vec<Fault>) {
@@ -17,9 +29,15 @@ pub(super) fn check(flows: &[&Flow], faults: &mut Vec<Fault>) {
         check.every_block_can_be_reached();
         check.lambda_answers();
         check.form_fields();
+        check.hooks();
+        check.callbacks();
+        check.ssml();
+        check.views_show_what_is_set();
+        check.recordings();
         check.what_callers_meet();
     }
     attributes_that_go_nowhere(flows, faults);
+    flows_that_name_each_other(flows, faults);
 }
 
 struct Check<'a> {
@@ -114,10 +132,101 @@ impl<'a> Check<'a> {
                 let field = reference.strip_prefix("$.Views.ViewResultData.FormData.");
                 let is_asked =
                     field.is_some_and(|field| !forms.is_empty() && forms.iter().all(|form| form.contains(&field)));
-                if reference.starts_with("$.Views.") && !is_asked {
+                if reference.starts_with("$.Views.ViewResultData.") && !is_asked {
                     let what = format!("reads {reference}, which a form of this flow does not ask for");
                     self.fault(&action.identifier, what);
                 }
+            }
+        }
+    }
+
+    /// Each event runs the flow that is made for it.
+    fn hooks(&mut self) {
+        let flow = self.flow;
+        for action in &flow.actions {
+            for (event, hooked) in action.parameters["EventHooks"].as_object().into_iter().flatten() {
+                let made_for_it = HOOKS.iter().find(|(known, _)| known == event).map(|(_, file)| *file);
+                if let Some(Kind::Flow(Some(file))) = hooked.as_str().and_then(placeholder)
+                    && Some(file) != made_for_it
+                {
+                    self.fault(&action.identifier, format!("runs flows/{file}.json at {event}"));
+                }
+            }
+        }
+    }
+
+    /// AWS documents a callback's priority for what its creation flow sets.
+    fn callbacks(&mut self) {
+        let flow = self.flow;
+        for action in flow.actions.iter().filter(|action| action.action_type == "CreateCallbackContact") {
+            if action.parameters["ContactFlowId"].is_null() {
+                self.fault(&action.identifier, "creates a callback without a creation flow");
+            }
+        }
+    }
+
+    /// A text that is not SSML makes the block fail.
+    fn ssml(&mut self) {
+        let flow = self.flow;
+        for action in &flow.actions {
+            let messages = action.parameters["Messages"].as_array().into_iter().flatten().chain([&action.parameters]);
+            for text in messages.filter_map(|message| message["SSML"].as_str()) {
+                let is_whole = text.starts_with("<speak>") && text.ends_with("</speak>");
+                let tags = text.matches('<').count();
+                let closed = text.matches("/>").count() + 2 * text.matches("</").count();
+                if !is_whole || tags != closed || text.matches('>').count() != tags {
+                    self.fault(&action.identifier, "has SSML with a tag that does not end");
+                }
+                if longest_pause(text) > MAX_BREAK {
+                    self.fault(&action.identifier, format!("has a break of more than {MAX_BREAK} s"));
+                }
+            }
+        }
+    }
+
+    /// A view shows an attribute only after a block has asked whether it is set. The module sets them together.
+    fn views_show_what_is_set(&mut self) {
+        let flow = self.flow;
+        let asks_for = |name: &str| {
+            let reference = format!("$.Attributes.{name}");
+            self.reached_without(|action, target| {
+                action.parameters["ComparisonValue"] == reference.as_str()
+                    && action.next.as_deref() != Some(target)
+                    && action.errors.iter().all(|branch| branch.next != target)
+            })
+        };
+        let without_context = asks_for("customer_context");
+        let mut unsure = Vec::new();
+        for action in flow.actions.iter().filter(|action| action.action_type == "ShowView") {
+            let block = action.identifier.as_str();
+            for reference in strings(&action.parameters).into_iter().flat_map(references) {
+                let Some(name) = reference.strip_prefix("$.Attributes.") else { continue };
+                if without_context.contains(block) && asks_for(name).contains(block) {
+                    unsure.push((block, reference));
+                }
+            }
+        }
+        for (block, reference) in unsure {
+            self.fault(block, format!("shows {reference} and does not know whether it is set"));
+        }
+    }
+
+    /// A call is recorded only after its caller has pressed 1, now or before.
+    fn recordings(&mut self) {
+        let flow = self.flow;
+        let without_consent = self.reached_without(|action, target| {
+            let agrees = |operand: &str| {
+                let mut conditions = action.conditions.iter().filter(|branch| branch.next == target);
+                conditions.all(|branch| branch.operand == operand)
+                    && action.errors.iter().all(|branch| branch.next != target)
+            };
+            (action.action_type == "GetParticipantInput" && agrees("1"))
+                || (action.parameters["ComparisonValue"] == "$.Attributes.contact_lens_consent" && agrees("yes"))
+        });
+        for action in &flow.actions {
+            let records = !action.parameters["VoiceBehavior"]["VoiceAnalyticsBehavior"].is_null();
+            if records && without_consent.contains(action.identifier.as_str()) {
+                self.fault(&action.identifier, "can record a call whose caller did not agree");
             }
         }
     }
@@ -126,15 +235,15 @@ impl<'a> Check<'a> {
     /// is not for callers.
     fn what_callers_meet(&mut self) {
         let flow = self.flow;
+        if self.is_a_creation_flow() {
+            return self.creation_flow();
+        }
         if flow.flow_type == FlowType::AgentWhisper {
             return self.whisper();
         }
         if flow.actions.iter().any(|action| action.action_type == "ShowView") {
             // An agent's guide. No caller hears it.
             return;
-        }
-        if self.is_a_creation_flow() {
-            return self.creation_flow();
         }
         self.silence_during_a_lookup();
         self.last_words();
@@ -247,6 +356,38 @@ impl<'a> Check<'a> {
                     continue;
                 };
                 self.fault(&action.identifier, format!("{what}: {reference}"));
+            }
+        }
+    }
+}
+
+/// A flow that names another stands after it in the template, so two can't name each other, nor one itself.
+fn flows_that_name_each_other(flows: &[&Flow], faults: &mut Vec<Fault>) {
+    let named = |action: &Action| {
+        let texts = strings(&action.parameters).into_iter();
+        texts
+            .filter_map(|text| match placeholder(text) {
+                Some(Kind::Flow(Some(file)) | Kind::Module(Some(file))) => Some(file),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    for flow in flows {
+        for action in &flow.actions {
+            let mut open = named(action);
+            let mut seen = BTreeSet::new();
+            while let Some(file) = open.pop() {
+                if file == flow.name {
+                    faults.push(Fault {
+                        flow: flow.name.clone(),
+                        block: Some(action.identifier.clone()),
+                        what: "names a flow that needs this one first".to_owned(),
+                    });
+                }
+                if seen.insert(file) {
+                    let others = flows.iter().filter(|other| other.name == file);
+                    open.extend(others.flat_map(|other| other.actions.iter()).flat_map(named));
+                }
             }
         }
     }
