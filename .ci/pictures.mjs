@@ -8,11 +8,11 @@ Object.assign(globalThis, { window, document: window.document });
 const { default: mermaid } = await import("mermaid");
 
 const text = readFileSync(argv[2], "utf8");
-const pictures = [...text.matchAll(/^<!-- (\S+) -->\n\n```mermaid\n([^]*?)^```$/gm)];
+const pictures = [...text.matchAll(/^```mermaid\n([^]*?)^```$/gm)];
 if (pictures.length === 0) throw new Error(`${argv[2]} has no pictures`);
-for (const [, flow, picture] of pictures) {
+for (const { 1: picture, index } of pictures) {
   await mermaid.parse(picture).catch((error) => {
-    throw new Error(`the picture of ${flow}: ${error.message}`);
+    throw new Error(`the picture in line ${text.slice(0, index).split("\n").length}: ${error.message}`);
   });
 }
 console.log(`${pictures.length} pictures`);
