@@ -940,6 +940,7 @@ fn value_in_the_template<'a>(placeholder: &str, given: &'a str) -> Option<&'a st
         "QueueArn" | "HoursArn" | "ContactLens" | "FlowLogging" => format!("!Ref {placeholder}"),
         "CallbackQueue" => "!If [HasCallbackQueue, !Ref CallbackQueueArn, \"$.Queue.ARN\"]".to_owned(),
         "OwnCallbackQueue" => "!If [HasCallbackQueue, \"yes\", \"no\"]".to_owned(),
+        "OwnVipQueue" => "!If [HasVipQueue, \"yes\", \"no\"]".to_owned(),
         _ if thing.ends_with("Queue") => format!("!If [Has{thing}, !Ref {placeholder}, !Ref QueueArn]"),
         _ if thing.ends_with("Flow") || thing.ends_with("Module") => format!("!Ref {thing}"),
         _ => return Some(given),

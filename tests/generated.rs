@@ -171,8 +171,9 @@ fn the_documents_name_no_setting_that_does_not_exist() {
 }
 
 /// Words in the documents that are not the vocabulary's: what flows pass in and store, the API's own, fields of the log.
-const OTHER_WORDS: [&str; 27] = [
+const OTHER_WORDS: [&str; 31] = [
     "agent_notes",
+    "agent_was_there",
     "api_key",
     "call_date",
     "call_summary",
@@ -182,11 +183,14 @@ const OTHER_WORDS: [&str; 27] = [
     "contact_id",
     "contact_lens_consent",
     "customer_id",
+    "disconnect_flow",
     "earlier_issue",
     "earlier_issue_date",
     "general_inquiry",
     "intent_status",
     "line_type",
+    "queue_arn",
+    "queue_flow",
     "request_id",
     "returning_threshold",
     "stack_name",

@@ -272,6 +272,17 @@ async fn every_waiting_caller_stays_in_the_queue_or_is_called_back_whichever_blo
 }
 
 #[tokio::test]
+async fn a_caller_whose_queue_has_no_loop_of_prompts_hears_pauses_and_is_offered_a_callback() {
+    let mut centre = centre_that_knows(&[john()]).await;
+    let mut call = centre.call(from_john().pressing("1")).await;
+    centre.broken = Some(Failure::of("queue", "Wait"));
+    centre.wait(&mut call, Duration::from_secs(300), "-1").await;
+    assert!(call.heard().contains(&prompt("queue", "Wait without the loop")), "{:?}", call.heard());
+    assert!(call.longest_silence() <= Duration::from_secs(30), "{:?}", call.longest_silence());
+    assert!(call.callback().is_some());
+}
+
+#[tokio::test]
 async fn a_callback_that_reaches_the_caller_is_saved_with_the_agents_words() {
     let mut centre = busy_centre().await;
     let mut call = centre.call(from_john().pressing("11")).await;

@@ -205,6 +205,19 @@ async fn a_vip_goes_to_the_vip_queue_at_the_highest_priority() {
 }
 
 #[tokio::test]
+async fn a_vip_without_a_queue_for_vips_or_with_nobody_there_goes_ahead_in_the_queue_of_the_intent() {
+    for has_queue in [false, true] {
+        let mut centre = centre_that_knows(&[john_with(&[("tier", "vip")])]).await;
+        if has_queue {
+            centre.unstaffed_queues.insert("vip".to_owned());
+        } else {
+            centre.set("OwnVipQueue", "no");
+        }
+        assert_eq!(centre.call(from_john().pressing("1")).await.queue(), Some(("billing", 1)), "{has_queue}");
+    }
+}
+
+#[tokio::test]
 async fn only_a_confirmed_vip_gets_to_the_vip_queue() {
     let mut centre = centre_that_knows(&[john_with(&[("tier", "vip")])]).await;
     let call = centre.call(Caller::from("+12025550102")).await;
@@ -239,6 +252,36 @@ async fn an_anonymous_caller_is_served_like_others_and_nothing_is_saved() {
     assert_eq!(call.agent_read(), [""; 0], "nothing went wrong");
     centre.stream_records(&call).await;
     assert_eq!((centre.api.received().len(), centre.deliver_outbox().await), (0, 0));
+}
+
+#[tokio::test]
+async fn what_networks_send_for_a_withheld_number_is_neither_kept_nor_called_back() {
+    let mut centre = centre().await;
+    centre.fill("general");
+    centre.give_callbacks_a_queue();
+    for withheld in ["+266696687", "+86282452253", "+7378742833", "+8656696", "+2562533"] {
+        let mut waiting = centre.call(Caller::from(withheld).pressing("1")).await;
+        assert_eq!((waiting.attribute("lookup_status"), waiting.attribute("caller_number")), ("skipped", ""));
+        centre.wait(&mut waiting, Duration::from_secs(130), "1").await;
+        let refused = centre.call(Caller::from(withheld).pressing("991")).await;
+        assert_eq!(refused.heard().last(), Some(&prompt("route", "Send away while full")));
+        assert_eq!([waiting.callback(), refused.callback()], [None, None], "{withheld}");
+    }
+}
+
+/// Others start tasks, at any hour, and nobody can be told anything in one.
+#[tokio::test]
+async fn a_task_waits_for_its_queue_at_any_hour_and_while_every_queue_is_full() {
+    let mut centre = centre().await;
+    (centre.is_closed, centre.unstaffed_queues) = (true, ["general".to_owned(), "billing".to_owned()].into());
+    let about_billing = || Caller::task().bringing("intent", "billing_issue").through("route");
+    assert_eq!(centre.call(about_billing()).await.queue(), Some(("billing", 5)));
+    centre.fill("billing");
+    assert_eq!(centre.call(about_billing()).await.queue(), Some(("general", 5)));
+    centre.fill("general");
+    let call = centre.call(about_billing().hanging_up_after(200)).await;
+    let waits = call.moments.iter().filter(|moment| **moment == Moment::Waits(Duration::from_secs(600))).count();
+    assert!(waits > 20, "it waits until it is taken back: {:?}", call.moments);
 }
 
 #[tokio::test]

@@ -24,6 +24,16 @@ async fn a_chat_customer_is_known_by_the_web_pages_id_and_is_asked_nothing() {
 }
 
 #[tokio::test]
+async fn a_chat_customer_who_waits_when_the_last_agent_leaves_is_told_so() {
+    let mut centre = centre().await;
+    let mut call = centre.call(Caller::in_chat("C-9")).await;
+    centre.unstaffed_queues.insert("general".to_owned());
+    centre.wait(&mut call, Duration::from_secs(600), "").await;
+    assert_eq!(call.heard()[1..], [prompt("queue", "Send the chat away")]);
+    assert_eq!(call.moments.last(), Some(&Moment::IsDisconnected));
+}
+
+#[tokio::test]
 async fn nobody_is_asked_for_a_key_in_a_chat() {
     // With the id alone at the threshold, the chat's customer is welcomed back.
     let mut centre = ContactCentre::open_with_outbox(BOOTSTRAP, &[("STICKY_CALLS_RETURNING_THRESHOLD", "0.4")]).await;
@@ -74,6 +84,8 @@ async fn a_chat_customer_who_writes_again_gets_back_to_the_queue_and_to_another_
     centre.agent_answers(&mut call).await;
     assert_eq!(call.agent_saw().len(), 2, "the second agent sees the guide too");
     centre.agent_leaves(&mut call).await;
+    let left = prompt("disconnect", "Tell that the agent has left");
+    assert_eq!(call.heard().iter().filter(|text| **text == left).count(), 2, "the second agent leaves it first, too");
     centre.wrap_up(&mut call, Some(SETTLED)).await;
     centre.stream_records(&call).await;
     centre.deliver_outbox().await;

@@ -226,8 +226,10 @@ async fn an_agent_who_writes_nothing_leaves_the_intent_open_and_the_call_is_save
 async fn if_the_agent_leaves_a_field_empty_the_other_fields_are_saved() {
     let summary = WrapUp { notes: "", ..SETTLED };
     let notes = WrapUp { summary: "", ..SETTLED };
-    for (wrap_up, last_issue) in [(summary, SETTLED.summary), (notes, SETTLED.notes)] {
+    let cases = [(summary, SETTLED.summary), (notes, SETTLED.notes)].map(|case| [(case, false), (case, true)]);
+    for ((wrap_up, last_issue), missing_values_fail) in cases.into_iter().flatten() {
         let mut centre = centre().await;
+        centre.missing_values_fail = missing_values_fail;
         let mut call = centre.call(Caller::from("+12025550177").pressing("1")).await;
         let reference = call.attribute("customer_ref").to_owned();
         centre.agent_answers(&mut call).await;

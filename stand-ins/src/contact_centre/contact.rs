@@ -16,6 +16,7 @@ pub(super) const INSTANCE: &str =
 pub enum Channel {
     Voice,
     Chat,
+    Task,
 }
 
 /// One contact of a call: its first segment, one after a transfer, the segment of a disconnect flow, a callback, or an
@@ -52,7 +53,7 @@ impl Contact {
     pub(super) fn new(id: String, channel: Channel, number: Option<String>) -> Self {
         let initiation_method = match channel {
             Channel::Voice => "INBOUND",
-            Channel::Chat => "API",
+            Channel::Chat | Channel::Task => "API",
         };
         Self {
             initial_id: id.clone(),
@@ -176,6 +177,7 @@ impl Contact {
             (_, Some(_)) => "connect:Guide",
             (Channel::Voice, None) => "connect:Telephony",
             (Channel::Chat, None) => "connect:Chat",
+            (Channel::Task, None) => "connect:Task",
         };
         json!({"connect:Subtype": {"ValueString": subtype}})
     }
@@ -186,6 +188,7 @@ impl Channel {
         match self {
             Self::Voice => "VOICE",
             Self::Chat => "CHAT",
+            Self::Task => "TASK",
         }
     }
 }

@@ -108,6 +108,11 @@ impl Caller {
         Self { number: None, ..Self::from("") }
     }
 
+    /// A task, which is nobody's call.
+    pub fn task() -> Self {
+        Self { channel: Channel::Task, ..Self::anonymous() }
+    }
+
     /// Somebody in the web chat, whose customer id the web page knows.
     pub fn in_chat(customer_id: &str) -> Self {
         Self { channel: Channel::Chat, ..Self::anonymous() }.known_as(customer_id)
@@ -489,7 +494,11 @@ impl ContactCentre {
     pub async fn agent_leaves_and_customer_writes(&mut self, call: &mut Call, after: Option<Duration>) {
         let Some(flow) = call.contact().hooks.get("CustomerRemaining").cloned() else { return };
         let id = self.next_contact_id();
-        let segment = call.contacts[call.current].follower(id, "DISCONNECT");
+        // It is not known whether its hooks and its priority are passed on.
+        let mut segment = call.contacts[call.current].follower(id, "DISCONNECT");
+        segment.hooks.clear();
+        segment.priority = Contact::DEFAULT_PRIORITY;
+        segment.target_queue = None;
         call.contacts.push(segment);
         let index = call.contacts.len() - 1;
         let script = Script { writes_after: after, ..Script::default() };
@@ -588,7 +597,10 @@ fn button_and_form(wrap_up: Option<WrapUp>) -> (&'static str, Value) {
     match wrap_up {
         None => ("Back", Value::Null),
         Some(WrapUp { summary, notes, status }) => {
-            ("Next", json!({"call_summary": summary, "agent_notes": notes, "intent_status": status}))
+            let fields = [("call_summary", summary), ("agent_notes", notes), ("intent_status", status)];
+            // AWS does not say whether an empty field is in the form's data.
+            let filled = fields.iter().filter(|(_, text)| !text.is_empty());
+            ("Next", filled.map(|(name, text)| ((*name).to_owned(), json!(text))).collect())
         }
     }
 }
@@ -624,6 +636,7 @@ fn value(placeholder: &str) -> String {
         (_, "FlowLogging" | "ContactLens") => "Disabled".to_owned(),
         (_, "CallbackQueue") => "$.Queue.ARN".to_owned(),
         (_, "OwnCallbackQueue") => "no".to_owned(),
+        (_, "OwnVipQueue") => "yes".to_owned(),
         (_, "QueueArn") => queue_arn("general"),
         (_, "BillingQueueArn") => queue_arn("billing"),
         (_, "TechnicalSupportQueueArn") => queue_arn("technical_support"),

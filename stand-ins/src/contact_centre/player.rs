@@ -133,24 +133,25 @@ impl ContactCentre {
         let text = |name: &str| parameters[name].as_str().unwrap_or_default();
         match action.action_type.as_str() {
             "UpdateFlowLoggingBehavior" => Way::Next,
-            "MessageParticipant" => {
-                run.hears(&action.spoken().concat());
-                Way::Next
-            }
+            "MessageParticipant" => run.is_told(&action.spoken().concat()),
             "MessageParticipantIteratively" => run.wait_in_queue(action),
             "GetParticipantInput" => run.ask(&action.spoken().concat()),
             "Compare" => Way::Result(run.value_of(text("ComparisonValue")).unwrap_or_default()),
             "CheckHoursOfOperation" => Way::Result(if self.is_closed { "False" } else { "True" }.to_owned()),
             "CheckMetricData" => {
-                let queue = run.contact().target_queue.clone().unwrap_or_default();
+                let of_the_contact = run.contact().target_queue.clone();
+                let named = parameters["QueueId"].as_str().map(|queue| last_part(queue).to_owned());
+                let queue = named.or(of_the_contact).unwrap_or_default();
                 Way::Result(if self.unstaffed_queues.contains(&queue) { "0" } else { "3" }.to_owned())
             }
             "Wait" => run.wait_for_the_customer(text("TimeLimitSeconds")),
             "UpdateContactAttributes" => self.update_attributes(text("TargetContact"), &parameters["Attributes"], run),
             "UpdateContactEventHooks" => {
                 for (event, flow) in parameters["EventHooks"].as_object().into_iter().flatten() {
-                    let flow = last_part(flow.as_str().unwrap_or_default()).to_owned();
-                    run.contact().hooks.insert(event.clone(), flow);
+                    let Some(flow) = run.resolve(flow.as_str().unwrap_or_default()) else {
+                        return error("NoMatchingError");
+                    };
+                    run.contact().hooks.insert(event.clone(), last_part(&flow).to_owned());
                 }
                 Way::Next
             }
@@ -337,6 +338,24 @@ impl Run<'_> {
         });
     }
 
+    /// A message. Nobody can be told anything in a task. In a queue its pauses take the caller's patience.
+    fn is_told(&mut self, text: &str) -> Way {
+        if self.contact().channel == Channel::Task {
+            return error("NoMatchingError");
+        }
+        self.hears(text);
+        let pause = Duration::from_secs(pauses(text));
+        if !pause.is_zero() {
+            let pause = pause.min(self.script.patience);
+            self.call.moments.push(Moment::Waits(pause));
+            self.script.patience -= pause;
+            if self.script.patience.is_zero() {
+                return Way::End(Ending::GoesOn);
+            }
+        }
+        Way::Next
+    }
+
     /// Asks for a key. Without a Lex bot only calls can do that.
     fn ask(&mut self, question: &str) -> Way {
         if !self.is_voice() {
@@ -392,6 +411,13 @@ impl Run<'_> {
             return error("NoMatchingError");
         }
         let limit = Duration::from_secs(seconds.parse().expect("seconds"));
+        // In a queue the chat waits for an agent.
+        if self.contact().queue.is_some() {
+            if limit > self.script.patience {
+                return Way::End(Ending::GoesOn);
+            }
+            self.script.patience -= limit;
+        }
         let written = self.script.writes_after.take().filter(|after| *after < limit);
         self.call.moments.push(Moment::Waits(written.unwrap_or(limit)));
         Way::Result(if written.is_some() { "CustomerReturned" } else { "WaitCompleted" }.to_owned())

@@ -166,7 +166,7 @@ impl fmt::Display for Kind {
 }
 
 /// The placeholders that the template fills in, each as `${name}`, with what they stand for.
-pub const PLACEHOLDERS: [(&str, Kind); 26] = [
+pub const PLACEHOLDERS: [(&str, Kind); 27] = [
     ("IdentifyFunctionArn", Kind::Function),
     ("SaveFunctionArn", Kind::Function),
     ("IdentifyModuleArn", Kind::Module(Some("identify"))),
@@ -188,6 +188,7 @@ pub const PLACEHOLDERS: [(&str, Kind); 26] = [
     // A queue of callbacks' own, or the caller's: $.Queue.ARN.
     ("CallbackQueue", Kind::Queue),
     ("OwnCallbackQueue", Kind::Word),
+    ("OwnVipQueue", Kind::Word),
     ("HoursArn", Kind::Hours),
     ("ContactLens", Kind::Word),
     ("CrmUrl", Kind::Word),
