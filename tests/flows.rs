@@ -460,6 +460,14 @@ fn everything_that_breaks_a_promise_is_found() {
             "neither a reference nor a placeholder",
         ),
     ]);
+    let spins = faults_after_in("queue", "Wait without the loop", |block| {
+        block["Transitions"]["Errors"][0]["NextAction"] = json!("Is anybody at work");
+    });
+    assert!(
+        spins.iter().all(|fault| fault.ends_with("is in a loop that takes no time if its blocks fail")),
+        "{spins:?}"
+    );
+    assert!(spins.iter().any(|fault| fault.contains("\"Wait without the loop\"")), "{spins:?}");
     let without_consent = |block: &str, change: fn(&mut Value)| faults_after_in("contact-lens", block, change);
     let recorded = "flows/contact-lens.json: block \"Summarise the call\" can record a call whose caller did not agree";
     let refused = without_consent("Ask for consent", |block| {

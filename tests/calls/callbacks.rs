@@ -44,6 +44,13 @@ async fn a_vips_callback_goes_ahead_of_all_others() {
 }
 
 #[tokio::test]
+async fn what_was_copied_from_another_contact_makes_nobody_a_vip() {
+    let mut centre = busy_centre().await;
+    let call = centre.call(Caller::from("+12025550177").bringing("vip", "true").pressing("11")).await;
+    assert_eq!(call.callback(), Some(&callback("callbacks", "+12025550177", 5)));
+}
+
+#[tokio::test]
 async fn an_unconfirmed_caller_or_one_without_an_open_intent_is_called_back_without_priority() {
     let settled =
         Customer { open_intents: Vec::new(), ..somebody("cust_13", "+12025550313", "C-313", "", "call_summary") };
@@ -251,6 +258,23 @@ async fn a_caller_who_waits_when_the_last_agent_leaves_is_told_so_and_can_be_cal
         assert!(call.heard().contains(&prompt("queue", "Offer a callback while unstaffed")));
         assert_eq!((call.callback().is_some(), call.moments.last()), (wants_it, Some(&Moment::IsDisconnected)));
         assert!(was_served(&call));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whose_callback_fails_hears_a_goodbye_if_there_is_nobody_to_wait_for() {
+    for is_staffed in [true, false] {
+        let mut centre = centre_that_knows(&[john()]).await;
+        let mut call = centre.call(from_john().pressing("1")).await;
+        centre.broken = Some(Failure::of("queue", "Create the callback"));
+        if !is_staffed {
+            centre.unstaffed_queues.insert("billing".to_owned());
+        }
+        centre.wait(&mut call, Duration::from_secs(200), "1").await;
+        let last = if is_staffed { "Wait" } else { "Say goodbye" };
+        assert!(call.heard().contains(&prompt("queue", "No callback")));
+        assert_eq!(call.heard().last(), Some(&prompt("queue", last)));
+        assert_eq!(call.moments.last() == Some(&Moment::IsDisconnected), !is_staffed);
     }
 }
 

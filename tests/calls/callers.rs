@@ -249,7 +249,7 @@ async fn an_anonymous_caller_is_served_like_others_and_nothing_is_saved() {
     assert!(call.agent_saw()[0]["Description"].as_str().unwrap().starts_with("Nothing is known"));
     centre.agent_leaves(&mut call).await;
     centre.wrap_up(&mut call, Some(SETTLED)).await;
-    assert_eq!(call.agent_read(), [""; 0], "nothing went wrong");
+    assert_eq!(call.agent_read(), [prompt("wrap-up", "Nobody to save it for")]);
     centre.stream_records(&call).await;
     assert_eq!((centre.api.received().len(), centre.deliver_outbox().await), (0, 0));
 }
@@ -282,6 +282,13 @@ async fn a_task_waits_for_its_queue_at_any_hour_and_while_every_queue_is_full() 
     let call = centre.call(about_billing().hanging_up_after(200)).await;
     let waits = call.moments.iter().filter(|moment| **moment == Moment::Waits(Duration::from_secs(600))).count();
     assert!(waits > 20, "it waits until it is taken back: {:?}", call.moments);
+    // Each time it tries its own queue first.
+    let mut tried = BTreeSet::new();
+    for blocks in 100..110 {
+        let call = centre.call(about_billing().hanging_up_after(blocks)).await;
+        tried.insert(call.contact().target_queue.clone().unwrap());
+    }
+    assert_eq!(tried, ["billing".to_owned(), "general".to_owned()].into());
 }
 
 #[tokio::test]

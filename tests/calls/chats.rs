@@ -107,6 +107,23 @@ async fn a_chat_customer_who_writes_again_gets_back_to_the_queue_and_to_another_
     }
 }
 
+#[tokio::test]
+async fn a_chat_that_goes_on_waits_where_somebody_works_and_with_the_priority_that_it_had() {
+    for (intent, before, after) in [
+        ("billing_issue", ("billing", 2), ("general", 2)),
+        // It has no queue, so the chat was not preferred.
+        ("refund_request", ("general", 5), ("general", 5)),
+    ] {
+        let mut centre = centre_that_knows(&[john_about(intent)]).await;
+        let mut call = centre.call(Caller::in_chat("C-1002")).await;
+        assert_eq!(call.queue(), Some(before));
+        centre.agent_answers(&mut call).await;
+        centre.unstaffed_queues.insert("billing".to_owned());
+        centre.agent_leaves_and_customer_writes(&mut call, Some(Duration::from_secs(60))).await;
+        assert_eq!(call.queue(), Some(after));
+    }
+}
+
 /// AWS does not say for sure whether a disconnect flow runs after a flow has hung up, too.
 #[tokio::test]
 async fn a_chat_that_was_sent_away_is_not_told_that_an_agent_has_left() {

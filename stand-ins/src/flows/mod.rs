@@ -165,6 +165,15 @@ impl Action {
         self.next.as_deref().into_iter().chain(conditions).chain(errors)
     }
 
+    /// The blocks that can come next without any time in between: of a block that waits or speaks the one after its
+    /// failure.
+    pub fn targets_at_once(&self) -> impl Iterator<Item = &str> {
+        let takes_time = self.is_heard() || ["Wait", "ShowView"].contains(&&*self.action_type);
+        let failed = self.errors.iter().filter(|branch| branch.error_type == "NoMatchingError");
+        let failed = failed.filter(move |_| takes_time).map(|branch| branch.next.as_str());
+        failed.chain(self.targets().filter(move |_| !takes_time))
+    }
+
     /// Whether the caller hears something, be it a text or a recording.
     pub fn is_heard(&self) -> bool {
         ["MessageParticipant", "GetParticipantInput", "MessageParticipantIteratively"].contains(&&*self.action_type)

@@ -27,6 +27,7 @@ pub(super) fn check(flows: &[&Flow], faults: &mut Vec<Fault>) {
     for flow in flows {
         let mut check = Check { flow, flows, faults };
         check.every_block_can_be_reached();
+        check.loops_take_time();
         check.lambda_answers();
         check.form_fields();
         check.hooks();
@@ -64,6 +65,22 @@ impl<'a> Check<'a> {
         for action in &self.flow.actions {
             if !reached.contains(action.identifier.as_str()) {
                 self.fault(&action.identifier, "can't be reached");
+            }
+        }
+    }
+
+    /// A loop takes time, whatever fails in it. Else the flow spins, and its caller hears nothing.
+    fn loops_take_time(&mut self) {
+        let flow = self.flow;
+        for action in &flow.actions {
+            let mut reached = BTreeSet::new();
+            let mut open: Vec<_> = action.targets_at_once().collect();
+            while let Some(identifier) = open.pop() {
+                let Some(next) = flow.action(identifier).filter(|_| reached.insert(identifier)) else { continue };
+                open.extend(next.targets_at_once());
+            }
+            if reached.contains(action.identifier.as_str()) {
+                self.fault(&action.identifier, "is in a loop that takes no time if its blocks fail");
             }
         }
     }
