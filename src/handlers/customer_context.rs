@@ -14,7 +14,7 @@ const MAX_CHARS: usize = 500;
 /// The variable with the caller's name.
 pub const NAME: &str = "name";
 
-/// What a flow may know of the caller. Each text is one line, and empty if there is none.
+/// What a flow may know of the caller. Each text is one line. What is not known is empty.
 #[derive(Clone, Debug, Default)]
 pub struct Known<'a> {
     /// The first open intent.
@@ -71,7 +71,7 @@ fn variable<'a>(answer: &'a StartAnswer, name: &str) -> &'a str {
     answer.variables.get(name).map(String::as_str).unwrap_or_default()
 }
 
-/// A sentence about an issue, or nothing if there is none.
+/// A sentence about an issue. Empty if its text is.
 fn issue(label: &str, text: &str, date: &str) -> String {
     let date = date.parse::<Timestamp>().ok().map(|time| format!(" ({})", time.to_zoned(TimeZone::UTC).date()));
     match text.trim() {

@@ -29,9 +29,9 @@ words! {
         IdentityLevel = "identity_level" => "empty",
         /// `reuse`, `confirm` or `ignore`, as the API says.
         Recommendation = "recommendation" => "`ignore`",
-        /// For an agent's screen, never for the caller's ear: one line of at most 500 characters. It says
-        /// who calls and how sure that is, the open intent and its attempts, the last issue and an earlier one. Never
-        /// empty.
+        /// For an agent's screen, never for the caller's ear: one line of at most 500 characters. It says who calls and
+        /// how sure that is, the open intent and its attempts, the last issue, an earlier one, and the resolution if
+        /// there is room. Never empty.
         CustomerContext = "customer_context" => "says that nothing is known, and why",
         /// The id that was sent to the API. Pass it on to the save in an agent's guide.
         CallId = "call_id" => "the same, or empty if the event has no id",

@@ -217,7 +217,7 @@ async fn the_callers_flow_goes_on_whichever_block_of_a_module_fails() {
     }
 }
 
-/// What Contact Lens is told to do in a call or chat.
+/// Whether Contact Lens will summarise the call or chat.
 fn is_summarised(call: &Call) -> bool {
     call.moments.contains(&Moment::WillBeSummarised)
 }

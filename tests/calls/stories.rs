@@ -60,7 +60,7 @@ fn told(moment: &Moment) -> String {
     }
 }
 
-/// A queue's prompts and pauses come again and again.
+/// Prompt and pause of a queue, repeated several times, as one pair that says how often it was heard.
 fn without_repetitions(lines: Vec<String>) -> Vec<String> {
     let mut short: Vec<String> = Vec::new();
     let mut lines = lines.as_slice();

@@ -33,12 +33,13 @@ WILDCARDS = {("cloudwatch:DescribeAlarms", "arn:${AWS::Partition}:cloudwatch:${A
 # Properties that would fix a physical name. A FunctionName does so in a function alone, and a Name in a flow.
 NAMES = {
     "AlarmName", "DashboardName", "DeploymentGroupName", "TableName", "RoleName", "LogGroupName",
-    "TopicName", "AWS::SQS::Queue QueueName", "AWS::Lambda::Function FunctionName", "AWS::Connect::ContactFlow Name", "AWS::Connect::ContactFlowModule Name",
+    "TopicName", "AWS::SQS::Queue QueueName", "AWS::Lambda::Function FunctionName", "AWS::Connect::ContactFlow Name",
+    "AWS::Connect::ContactFlowModule Name",
 }
 
 # These have to go through the alias, which a deploy moves.
-INVOKERS = {"AWS::Connect::ContactFlow", "AWS::Connect::ContactFlowModule", "AWS::Connect::IntegrationAssociation", "AWS::Lambda::EventSourceMapping",
-            "AWS::Lambda::Permission"}
+INVOKERS = {"AWS::Connect::ContactFlow", "AWS::Connect::ContactFlowModule", "AWS::Connect::IntegrationAssociation",
+            "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission"}
 
 
 def check(translated):

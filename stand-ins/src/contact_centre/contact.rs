@@ -48,7 +48,7 @@ pub struct Contact {
 
 impl Contact {
     /// The priority of a contact in a queue, if no flow sets another.
-    pub const DEFAULT_PRIORITY: u64 = 5;
+    const DEFAULT_PRIORITY: u64 = 5;
 
     pub(super) fn new(id: String, channel: Channel, number: Option<String>) -> Self {
         let initiation_method = match channel {
@@ -87,8 +87,21 @@ impl Contact {
             initiation_method,
             queue: None,
             had_agent: false,
+            reached_voicemail: false,
             ..self.clone()
         }
+    }
+
+    /// The same without hooks and with the default priority: AWS does not say that such a contact gets those of the one
+    /// before.
+    pub(super) fn bare_follower(
+        &mut self,
+        id: String,
+        initiation_method: &'static str,
+        target_queue: Option<String>,
+    ) -> Self {
+        let (hooks, priority) = (BTreeMap::new(), Self::DEFAULT_PRIORITY);
+        Self { hooks, priority, target_queue, ..self.follower(id, initiation_method) }
     }
 
     /// The agent's guide for this contact: a chat of its own, with a copy of the current attributes.
@@ -130,7 +143,7 @@ impl Contact {
                     "MediaStreams": {"Customer": {"Audio": null}},
                     "Name": null,
                     "PreviousContactId": self.previous_id.as_ref().unwrap_or(&self.id),
-                    "Queue": self.target_queue.as_ref().map(|queue| json!({"ARN": queue_arn(queue), "Name": queue})),
+                    "Queue": queue(self.target_queue.as_deref()),
                     "References": {},
                     "RelatedContactId": self.related_id,
                     "SegmentAttributes": self.segment_attributes(),
@@ -163,7 +176,7 @@ impl Contact {
             "LastUpdateTimestamp": "2026-02-07T10:37:00Z",
             "NextContactId": self.next_id,
             "PreviousContactId": self.previous_id,
-            "Queue": self.queue.as_ref().map(|queue| json!({"ARN": queue_arn(queue), "Name": queue})),
+            "Queue": queue(self.queue.as_deref()),
             "SegmentAttributes": self.segment_attributes(),
             "SystemEndpoint": endpoint(self.number.as_ref().map(|_| DIALLED)),
             // Only NextContactId shows a transfer. This is for calls that leave Connect.
@@ -196,6 +209,10 @@ impl Channel {
 /// The ARN of a queue.
 pub(super) fn queue_arn(queue: &str) -> String {
     format!("{INSTANCE}/queue/{queue}")
+}
+
+fn queue(name: Option<&str>) -> Value {
+    name.map_or(Value::Null, |name| json!({"ARN": queue_arn(name), "Name": name}))
 }
 
 fn endpoint(number: Option<&str>) -> Value {

@@ -18,7 +18,7 @@ use player::{Ending, Response, Script};
 
 use crate::aws::{Aws, AwsFault, Service};
 use crate::events;
-use crate::flows::attributes::{Kind, PLACEHOLDERS};
+use crate::flows::attributes::{Kind, kind_of};
 use crate::flows::{self, Flow, check};
 use crate::function::Function;
 use crate::sticky_calls::{KEY, StickyCalls};
@@ -430,8 +430,15 @@ impl ContactCentre {
 
     /// An agent takes the call. The whisper is played, then the guide, until the agent has closed it.
     pub async fn agent_answers(&mut self, call: &mut Call) {
+        self.agent_answers_and(call, Some("Back")).await;
+    }
+
+    /// The same, but the agent presses this button, even if the guide does not show it. With `None` the agent never
+    /// touches the guide.
+    pub async fn agent_answers_and(&mut self, call: &mut Call, button: Option<&'static str>) {
         self.connect(call).await;
-        self.guide(call, "DefaultAgentUI", Response::Button("Back", Value::Null)).await;
+        let response = button.map_or(Response::Nothing, |button| Response::Button(button, Value::Null));
+        self.guide(call, "DefaultAgentUI", response).await;
     }
 
     /// An agent takes the callback, and the customer answers.
@@ -453,17 +460,9 @@ impl ContactCentre {
         call.contacts[call.current].had_agent = true;
         if let Some(flow) = call.contact().hooks.get("AgentWhisper").cloned() {
             call.whispers = true;
-            let blocks_left = call.blocks_left.take();
             self.play(&flow, call, call.current, Script::default()).await;
-            (call.whispers, call.blocks_left) = (false, blocks_left);
+            call.whispers = false;
         }
-    }
-
-    /// The same, but the agent presses this button, even if the guide does not show it. With `None` the agent never
-    /// touches the guide.
-    pub async fn agent_answers_and(&mut self, call: &mut Call, button: Option<&'static str>) {
-        let response = button.map_or(Response::Nothing, |button| Response::Button(button, Value::Null));
-        self.guide(call, "DefaultAgentUI", response).await;
     }
 
     /// The agent transfers the caller to another queue.
@@ -494,11 +493,7 @@ impl ContactCentre {
     pub async fn agent_leaves_and_customer_writes(&mut self, call: &mut Call, after: Option<Duration>) {
         let Some(flow) = call.contact().hooks.get("CustomerRemaining").cloned() else { return };
         let id = self.next_contact_id();
-        // It is not known whether its hooks and its priority are passed on.
-        let mut segment = call.contacts[call.current].follower(id, "DISCONNECT");
-        segment.hooks.clear();
-        segment.priority = Contact::DEFAULT_PRIORITY;
-        segment.target_queue = None;
+        let segment = call.contacts[call.current].bare_follower(id, "DISCONNECT", None);
         call.contacts.push(segment);
         let index = call.contacts.len() - 1;
         let script = Script { writes_after: after, ..Script::default() };
@@ -628,8 +623,7 @@ fn import(settings: &BTreeMap<&str, String>) -> BTreeMap<String, Flow> {
 /// The value of a placeholder, with the template's defaults. The last part of an ARN is a name here.
 fn value(placeholder: &str) -> String {
     let instance = contact::INSTANCE;
-    let kind = PLACEHOLDERS.iter().find(|(known, _)| *known == placeholder).map(|(_, kind)| *kind);
-    match (kind, placeholder) {
+    match (kind_of(placeholder), placeholder) {
         (_, "Partition") => "aws".to_owned(),
         (_, "Region") => "eu-central-1".to_owned(),
         (_, "CrmUrl") => "https://crm.example.com/customers/".to_owned(),

@@ -235,7 +235,7 @@ impl ContactCentre {
     }
 
     /// A callback is a contact of its own, for which its creation flow runs. Callbacks count towards a queue's limit, and
-    /// one for a full queue is refused. Neither priority nor hooks are known to be passed on.
+    /// one for a full queue is refused.
     async fn create_callback(&mut self, queue: &str, flow: &str, run: &mut Run<'_>) -> Way {
         let queue = run.resolve(queue).map(|queue| last_part(&queue).to_owned());
         let (Some(queue), Some(_)) = (queue, run.contact().callback_number.clone()) else {
@@ -245,15 +245,10 @@ impl ContactCentre {
             return error("NoMatchingError");
         }
         let id = self.next_contact_id();
-        let mut callback = run.contact().follower(id, "CALLBACK");
-        callback.hooks.clear();
-        callback.priority = Contact::DEFAULT_PRIORITY;
-        callback.target_queue = Some(queue);
+        let callback = run.contact().bare_follower(id, "CALLBACK", Some(queue));
         run.call.contacts.push(callback);
         let index = run.call.contacts.len() - 1;
-        let blocks_left = run.call.blocks_left.take();
-        let ending = Box::pin(self.play(last_part(flow), run.call, index, Script::default())).await;
-        run.call.blocks_left = blocks_left;
+        let ending = self.play(last_part(flow), run.call, index, Script::default()).await;
         if ending != Ending::InQueue {
             run.call.moments.push(Moment::CallbackIsLost);
         }
@@ -309,16 +304,19 @@ impl Run<'_> {
         self.contact().channel == Channel::Voice
     }
 
-    /// Whether the caller hangs up before the next block. Nobody can hang up in an agent's guide.
+    /// Whether the caller hangs up before the next block. That counts only the flows that the caller is in: no guide,
+    /// whisper or creation flow.
     fn hangs_up(&mut self) -> bool {
-        let is_guide = self.contact().related_id.is_some();
+        let contact = self.contact();
+        let is_elsewhere = contact.related_id.is_some() || contact.initiation_method == "CALLBACK";
         match &mut self.call.blocks_left {
-            Some(0) if !is_guide => true,
-            Some(left) if !is_guide => {
+            _ if is_elsewhere || self.call.whispers => false,
+            Some(0) => true,
+            Some(left) => {
                 *left -= 1;
                 false
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -345,7 +343,7 @@ impl Run<'_> {
         }
         self.hears(text);
         let pause = Duration::from_secs(pauses(text));
-        if !pause.is_zero() {
+        if !pause.is_zero() && self.contact().queue.is_some() && !self.call.whispers {
             let pause = pause.min(self.script.patience);
             self.call.moments.push(Moment::Waits(pause));
             self.script.patience -= pause;

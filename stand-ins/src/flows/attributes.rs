@@ -84,7 +84,7 @@ pub const BROUGHT_ALONG: [&str; 1] = ["customer_id"];
 /// name a variable would be written back by the save, cut to what a flow gets.
 pub const FOR_OTHER_FLOWS: [&str; 3] = ["customer_name", "last_resolution", "last_call_date"];
 
-/// What may be told of a caller and is only for an agent's eyes.
+/// What only agents may read. No prompt speaks it.
 pub const FOR_AGENTS_EYES: [&str; 5] =
     ["customer_context", "last_resolution", "resolution", "agent_notes", "call_summary"];
 
@@ -166,7 +166,7 @@ impl fmt::Display for Kind {
 }
 
 /// The placeholders that the template fills in, each as `${name}`, with what they stand for.
-pub const PLACEHOLDERS: [(&str, Kind); 27] = [
+const PLACEHOLDERS: [(&str, Kind); 27] = [
     ("IdentifyFunctionArn", Kind::Function),
     ("SaveFunctionArn", Kind::Function),
     ("IdentifyModuleArn", Kind::Module(Some("identify"))),
@@ -200,5 +200,10 @@ pub const PLACEHOLDERS: [(&str, Kind); 27] = [
 /// What a text stands for that is nothing but a placeholder. Returns `None` for any other text.
 pub fn placeholder(text: &str) -> Option<Kind> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
+    kind_of(name)
+}
+
+/// What the placeholder of this name stands for. Returns `None` for an unknown one.
+pub fn kind_of(name: &str) -> Option<Kind> {
     PLACEHOLDERS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
 }

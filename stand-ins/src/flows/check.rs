@@ -1,13 +1,13 @@
 //! Finds the faults of a set of flows: what is neither documented nor seen in flows that Connect has taken, so that it
 //! would probably refuse them. Each fault names the file and the block.
 //!
-//! [`super::promises`] finds what Connect would take.
+//! [`super::promises`] finds mistakes that Connect would accept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::attributes::{Kind, NAMESPACES, PLACEHOLDERS, SYSTEM, placeholder};
+use super::attributes::{Kind, NAMESPACES, SYSTEM, kind_of, placeholder};
 use super::language::{self, ActionType, FlowType, Results};
 use super::{Action, Fault, Flow, promises, references, strings};
 
@@ -268,7 +268,7 @@ impl Check<'_> {
         for (start, _) in text.match_indices('$') {
             let rest = &text[start + 1..];
             let name = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
-            let is_placeholder = name.is_some_and(|name| PLACEHOLDERS.iter().any(|(known, _)| *known == name));
+            let is_placeholder = name.and_then(kind_of).is_some();
             if !rest.starts_with('.') && !is_placeholder {
                 let what = format!("holds ${rest}, which is neither a reference nor a placeholder of the template");
                 self.fault(Some(&action.identifier), what);
@@ -328,11 +328,13 @@ impl Check<'_> {
         // Of other views, and of those that somebody made, it is not known what they need.
         let Some(view) = language::managed_view(&action.parameters["ViewResource"]) else { return };
         let data = &action.parameters["ViewData"];
-        if data["Sections"].as_array().is_some_and(Vec::is_empty) || data["Sections"].is_number() {
-            self.fault(block, format!("shows the view {} without Sections", view.name));
-        }
         for needed in view.needs {
-            if data[needed].is_null() {
+            let is_shown = match &data[needed] {
+                Value::Null | Value::Bool(_) | Value::Number(_) => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::String(_) | Value::Object(_) => true,
+            };
+            if !is_shown {
                 self.fault(block, format!("shows the view {} without {needed}", view.name));
             }
         }
@@ -342,8 +344,7 @@ impl Check<'_> {
                 self.fault(block, format!("lacks a branch for {button}"));
             }
         }
-        let items = data["Sections"].as_array().into_iter().flatten().filter_map(|section| section["Items"].as_array());
-        for item in items.flatten() {
+        for item in items(action) {
             let is_whole = ["Type", "Name", "Label"].iter().all(|key| item[key].is_string());
             let has_options = item["Type"] != "RadioGroup" || item["Options"].is_array();
             if !is_whole || !has_options {
@@ -371,9 +372,12 @@ impl Check<'_> {
 
 /// The names of the fields that a form asks for.
 pub(super) fn fields(action: &Action) -> Vec<&str> {
-    let sections = action.parameters["ViewData"]["Sections"].as_array();
-    let items = sections.into_iter().flatten().filter_map(|section| section["Items"].as_array());
-    items.flatten().filter_map(|item| item["Name"].as_str()).collect()
+    items(action).filter_map(|item| item["Name"].as_str()).collect()
+}
+
+fn items(action: &Action) -> impl Iterator<Item = &Value> {
+    let sections = action.parameters["ViewData"]["Sections"].as_array().into_iter().flatten();
+    sections.filter_map(|section| section["Items"].as_array()).flatten()
 }
 
 /// The results that must have a branch each.

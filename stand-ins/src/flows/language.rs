@@ -136,7 +136,7 @@ pub enum Shape {
     Object(&'static [Parameter]),
     /// An object.
     Map,
-    /// Anything but an empty text.
+    /// Any value. The check refuses an empty text anywhere in a block.
     Anything,
 }
 

@@ -165,8 +165,8 @@ impl Action {
         self.next.as_deref().into_iter().chain(conditions).chain(errors)
     }
 
-    /// The blocks that can come next without any time in between: of a block that waits or speaks the one after its
-    /// failure.
+    /// The blocks that can come next at once. A block that speaks, waits or shows a view takes time unless it fails: of
+    /// its branches only the one for `NoMatchingError` counts.
     pub fn targets_at_once(&self) -> impl Iterator<Item = &str> {
         let takes_time = self.is_heard() || ["Wait", "ShowView"].contains(&&*self.action_type);
         let failed = self.errors.iter().filter(|branch| branch.error_type == "NoMatchingError");

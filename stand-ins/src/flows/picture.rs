@@ -3,7 +3,7 @@
 use super::language::{self, FlowType, Results};
 use super::{Action, Flow, words};
 
-/// The actions that change nothing about where a call goes or what is heard.
+/// The actions that only store or set something for later blocks.
 const LEFT_OUT: [&str; 5] = [
     "UpdateFlowLoggingBehavior",
     "UpdateContactAttributes",
@@ -13,8 +13,8 @@ const LEFT_OUT: [&str; 5] = [
 ];
 
 /// Draws the way of a call: a node for each block that asks, tells, decides, invokes or ends something, and an arrow for
-/// each branch. Blocks of a flow that only store or set something are left out, and so are branches for errors, which lead on to
-/// serving the caller.
+/// each branch. Blocks of a flow that only store or set something are left out, and so are branches for errors, which
+/// lead on to serving the caller.
 pub fn draw(flow: &Flow) -> String {
     let mut lines = vec!["flowchart TD".to_owned()];
     let drawn: Vec<&Action> = drawn(flow);
@@ -55,7 +55,7 @@ fn onward<'a>(flow: &'a Flow, identifier: &str) -> Option<&'a Action> {
     Some(action)
 }
 
-/// What a module stores is what it is for.
+/// Whether a block is not drawn. In a module, blocks that store attributes are drawn: that is what it is for.
 fn is_left_out(flow: &Flow, action: &Action) -> bool {
     let is_stored_by_a_module = flow.flow_type == FlowType::Module && action.action_type == "UpdateContactAttributes";
     LEFT_OUT.contains(&action.action_type.as_str()) && !is_stored_by_a_module

@@ -8,7 +8,7 @@ use super::attributes::{
 };
 use super::check::fields;
 use super::language::FlowType;
-use super::{Action, Fault, Flow, longest_pause, references, strings};
+use super::{Action, Condition, Fault, Flow, longest_pause, references, strings};
 
 /// The flow that is made for each event.
 const HOOKS: [(&str, &str); 5] = [
@@ -45,14 +45,6 @@ struct Check<'a> {
     flow: &'a Flow,
     flows: &'a [&'a Flow],
     faults: &'a mut Vec<Fault>,
-}
-
-/// What a caller has perceived last on the way to a block.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Last {
-    Nothing,
-    Question,
-    Message,
 }
 
 impl<'a> Check<'a> {
@@ -201,24 +193,23 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// A view shows an attribute only after a block has asked whether it is set. The module sets them together.
+    /// A view shows an attribute only after a block has asked whether it or `customer_context` is set: the identify module
+    /// sets both or neither.
     fn views_show_what_is_set(&mut self) {
         let flow = self.flow;
-        let asks_for = |name: &str| {
+        let reached_without_asking_for = |name: &str| {
             let reference = format!("$.Attributes.{name}");
             self.reached_without(|action, target| {
-                action.parameters["ComparisonValue"] == reference.as_str()
-                    && action.next.as_deref() != Some(target)
-                    && action.errors.iter().all(|branch| branch.next != target)
+                action.parameters["ComparisonValue"] == reference.as_str() && leads_only_by(action, target, |_| true)
             })
         };
-        let without_context = asks_for("customer_context");
+        let without_context = reached_without_asking_for("customer_context");
         let mut unsure = Vec::new();
         for action in flow.actions.iter().filter(|action| action.action_type == "ShowView") {
             let block = action.identifier.as_str();
             for reference in strings(&action.parameters).into_iter().flat_map(references) {
                 let Some(name) = reference.strip_prefix("$.Attributes.") else { continue };
-                if without_context.contains(block) && asks_for(name).contains(block) {
+                if without_context.contains(block) && reached_without_asking_for(name).contains(block) {
                     unsure.push((block, reference));
                 }
             }
@@ -232,11 +223,7 @@ impl<'a> Check<'a> {
     fn recordings(&mut self) {
         let flow = self.flow;
         let without_consent = self.reached_without(|action, target| {
-            let agrees = |operand: &str| {
-                let mut conditions = action.conditions.iter().filter(|branch| branch.next == target);
-                conditions.all(|branch| branch.operand == operand)
-                    && action.errors.iter().all(|branch| branch.next != target)
-            };
+            let agrees = |value| leads_only_by(action, target, |branch| is_equal(branch, value));
             (action.action_type == "GetParticipantInput" && agrees("1"))
                 || (action.parameters["ComparisonValue"] == "$.Attributes.contact_lens_consent" && agrees("yes"))
         });
@@ -319,22 +306,22 @@ impl<'a> Check<'a> {
     /// A call ends after a message, not after a question or a wait.
     fn last_words(&mut self) {
         let flow = self.flow;
-        let mut before: BTreeMap<&str, BTreeSet<Last>> = BTreeMap::new();
-        let mut open = vec![(flow.start.as_str(), Last::Nothing)];
-        while let Some((identifier, last)) = open.pop() {
+        // Whether a message was the last thing on the way to a block, for each way.
+        let mut before: BTreeMap<&str, BTreeSet<bool>> = BTreeMap::new();
+        let mut open = vec![(flow.start.as_str(), false)];
+        while let Some((identifier, was_told)) = open.pop() {
             let Some(action) = flow.action(identifier) else { continue };
-            if before.entry(action.identifier.as_str()).or_default().insert(last) {
-                let last = match action.action_type.as_str() {
-                    "MessageParticipant" => Last::Message,
-                    "GetParticipantInput" => Last::Question,
-                    "Wait" | "MessageParticipantIteratively" => Last::Nothing,
-                    _ => last,
+            if before.entry(action.identifier.as_str()).or_default().insert(was_told) {
+                let is_told = match action.action_type.as_str() {
+                    "MessageParticipant" => true,
+                    "GetParticipantInput" | "Wait" | "MessageParticipantIteratively" => false,
+                    _ => was_told,
                 };
-                open.extend(action.targets().map(|target| (target, last)));
+                open.extend(action.targets().map(|target| (target, is_told)));
             }
         }
         for action in flow.actions.iter().filter(|action| action.action_type == "DisconnectParticipant") {
-            if before.get(action.identifier.as_str()).is_some_and(|last| *last != BTreeSet::from([Last::Message])) {
+            if before.get(action.identifier.as_str()).is_some_and(|told| told.contains(&false)) {
                 self.fault(&action.identifier, "can end the call without a word");
             }
         }
@@ -343,17 +330,12 @@ impl<'a> Check<'a> {
     /// No prompt speaks the confidence or what is for agents. Only confirmed callers hear something personal.
     fn what_is_spoken(&mut self) {
         let flow = self.flow;
-        // If all other branches lead elsewhere, the value is certain on this way.
-        let is_only_way = |action: &Action, target: &str, name: &str, value: &str| {
-            let mut conditions = action.conditions.iter().filter(|branch| branch.next == target);
-            let compared = action.parameters["ComparisonValue"].as_str().unwrap_or_default();
-            [format!("$.Attributes.{name}"), format!("$.External.{name}")].contains(&compared.to_owned())
-                && conditions.all(|branch| branch.operator == "Equals" && branch.operand == value)
-                && action.next.as_deref() != Some(target)
-                && action.errors.iter().all(|branch| branch.next != target)
-        };
-        let reached_without_value = |name: &'static str, value: &'static str| {
-            self.reached_without(|action, target| is_only_way(action, target, name, value))
+        let reached_without_value = |name: &str, value: &str| {
+            let compared = [format!("$.Attributes.{name}"), format!("$.External.{name}")];
+            self.reached_without(|action, target| {
+                compared.iter().any(|compared| action.parameters["ComparisonValue"] == compared.as_str())
+                    && leads_only_by(action, target, |branch| is_equal(branch, value))
+            })
         };
         let unconfirmed = reached_without_value("lookup_status", "matched");
         let by_anybody = reached_without_value("last_issue_source", "call_summary");
@@ -376,6 +358,17 @@ impl<'a> Check<'a> {
             }
         }
     }
+}
+
+/// Whether a block leads to this target by conditions alone, and each of them is one of these.
+fn leads_only_by(action: &Action, target: &str, is_one: impl Fn(&Condition) -> bool) -> bool {
+    action.conditions.iter().filter(|branch| branch.next == target).all(is_one)
+        && action.next.as_deref() != Some(target)
+        && action.errors.iter().all(|branch| branch.next != target)
+}
+
+fn is_equal(branch: &Condition, value: &str) -> bool {
+    branch.operator == "Equals" && branch.operand == value
 }
 
 /// A flow that names another stands after it in the template, so two can't name each other, nor one itself.
