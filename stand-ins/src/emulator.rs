@@ -38,8 +38,11 @@ impl Emulator {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", emulator.display()));
-        while TcpStream::connect(address).await.is_err() {
-            tokio::task::yield_now().await;
+        // It opens both ports in no certain order. A function that is invoked before the second one is open exits.
+        for port in [address, runtime_api] {
+            while TcpStream::connect(port).await.is_err() {
+                tokio::task::yield_now().await;
+            }
         }
         Self { _child: child, address }
     }
