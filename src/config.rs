@@ -50,6 +50,8 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// `STICKY_CALLS_RECORDS`: which contact records are saved.
     pub records: Records,
+    /// `STICKY_CALLS_CONTACT_LENS`: whether Contact Lens' summaries are saved. Only with a table.
+    pub contact_lens: bool,
     /// `STICKY_CALLS_GUARD`: whether there is a circuit breaker.
     pub circuit_breaker: bool,
     /// `STICKY_CALLS_SERVICE`: the name under which metrics are counted.
@@ -186,11 +188,16 @@ impl Config {
             table: read.optional(Setting::Table, table_name),
             cache_ttl: read.defaulted(Setting::CacheTtlSeconds, cache_ttl),
             records: read.defaulted(Setting::Records, Records::parse),
+            contact_lens: read.defaulted(Setting::ContactLens, switch),
             circuit_breaker: read.defaulted(Setting::Guard, switch),
             service: read.defaulted(Setting::Service, service),
             aws: None,
             log: read.log_config(),
         };
+        if config.contact_lens && config.table.is_none() {
+            read.malformed(Setting::ContactLens);
+            config.contact_lens = false;
+        }
         if config.needs_aws() {
             config.aws = read.aws_access();
         }
@@ -434,7 +441,7 @@ mod tests {
         assert_eq!((config.outbox_queue_url, config.table), (None, None));
         assert_eq!(config.cache_ttl, Duration::from_secs(300));
         assert_eq!(config.records, Records::Identified);
-        assert!(config.circuit_breaker);
+        assert!(config.circuit_breaker && !config.contact_lens);
         assert!(config.aws.is_none());
     }
 
@@ -457,6 +464,7 @@ mod tests {
                     ("STICKY_CALLS_TABLE", "table"),
                     ("STICKY_CALLS_CACHE_TTL_SECONDS", "60"),
                     ("STICKY_CALLS_RECORDS", "all"),
+                    ("STICKY_CALLS_CONTACT_LENS", "on"),
                     ("STICKY_CALLS_GUARD", "off"),
                     ("AWS_ENDPOINT_URL", "http://127.0.0.1:5005"),
                 ],
@@ -513,6 +521,9 @@ mod tests {
             ("STICKY_CALLS_CACHE_TTL_SECONDS", "-1"),
             ("STICKY_CALLS_CACHE_TTL_SECONDS", "86401"),
             ("STICKY_CALLS_RECORDS", "none"),
+            ("STICKY_CALLS_CONTACT_LENS", "yes"),
+            // There is no table.
+            ("STICKY_CALLS_CONTACT_LENS", "on"),
             ("STICKY_CALLS_GUARD", "true"),
             ("STICKY_CALLS_SERVICE", "café"),
         ] {

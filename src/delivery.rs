@@ -42,14 +42,16 @@ pub enum Outcome {
     Queued(Reason),
     /// It has no words. It waits in the outbox, because somebody may be writing some.
     Deferred,
-    /// It is not saved: the customer has opted out, or a newer call has the same intent.
+    /// It is not saved: the customer has opted out, a newer call has the same intent, or somebody has typed what Contact
+    /// Lens only summarised.
     Skipped(Option<Reason>),
     /// Neither the API nor the outbox has it.
     Failed(Reason),
 }
 
 impl Delivery {
-    fn of(outcome: Outcome) -> Self {
+    /// A delivery for which the API was not asked.
+    pub fn of(outcome: Outcome) -> Self {
         Self { outcome, attempts: None, detail: None }
     }
 
@@ -98,6 +100,7 @@ pub async fn to_api_or_outbox(
     match known.words {
         Some(WordsState::Taken) => return Delivery::of(Outcome::SavedBefore(None)),
         Some(WordsState::Queued(reason)) => return Delivery::of(Outcome::Queued(reason)),
+        None if known.has_typed_words => return Delivery::of(Outcome::Skipped(None)),
         None => {}
     }
     let newer = known.newest.filter(|newest| summary.is_older_than(newest));
@@ -151,6 +154,9 @@ pub async fn from_outbox(
     // `Queued` needs no check: the queued words are these.
     if known.words == Some(WordsState::Taken) {
         return Delivery::of(Outcome::SavedBefore(None));
+    }
+    if known.has_typed_words {
+        return Delivery::of(Outcome::Skipped(None));
     }
     let newer = known.newest.filter(|newest| summary.is_older_than(newest));
     if newer.as_ref().is_some_and(|newer| summary.adds_nothing_to(newer)) {

@@ -9,17 +9,19 @@
 //! - [`runtime`]: process start; the Lambda Runtime API on one side, [`app`] on the other
 //! - [`app`]: one invocation: the budget, panics, one log line, one line of metrics
 //! - [`dispatch`]: which handler an event reaches
-//! - [`handlers`]: start and end of a call for a flow; contact records and redelivery in batches
+//! - [`handlers`]: start and end of a call for a flow; a stream's records and redelivery in batches
 //! - [`lookup`]: asks who is calling: the cache, then the API
 //! - [`delivery`]: delivers a summary: to the API, else to the outbox; a stream's records in their [`turn`]
-//! - [`services`]: what both use: the API with its key and circuit breaker, the cache, the ledger, the outbox
+//! - [`pairing`]: pairs contact records with Contact Lens' summaries
+//! - [`services`]: what these use: the API with its key and circuit breaker, the cache, the ledger, the outbox, the
+//!   halves that wait to be paired
 //! - [`identity`], [`summary`]: who the caller is; what a call leaves
 //! - [`telemetry`]: log lines, metrics, and the report that they are made of
 //! - [`config`]: the environment variables
 //!
 //! Three modules are the edges. None of them imports another, nor anything above:
 //!
-//! - [`connect`]: Amazon Connect: the contact in an event or a record, the attributes in an answer
+//! - [`connect`]: Amazon Connect: the contact in an event or a record, Contact Lens' summaries, the attributes in an answer
 //! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection, the network's thread
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager
 //!
@@ -40,6 +42,7 @@ pub mod https;
 pub mod identity;
 pub mod json;
 pub mod lookup;
+pub mod pairing;
 pub mod runtime;
 pub mod services;
 pub mod sticky_calls;

@@ -17,6 +17,9 @@ pub const CALL_SUMMARY: &str = "call_summary";
 /// The value that holds the agent's notes, and the source of a last issue taken from them.
 pub const AGENT_NOTES: &str = "agent_notes";
 
+/// The source of a last issue that Contact Lens summarised, because nobody had typed anything.
+pub const CONTACT_LENS: &str = "contact_lens";
+
 /// The value that holds what became of the caller's intent.
 pub const INTENT_STATUS: &str = "intent_status";
 
@@ -45,6 +48,8 @@ pub struct Summary {
     pub hints: IdentityHints,
     /// The id of its words: a summary, notes, or a status that somebody chose. `None` without words.
     pub words: Option<WordsId>,
+    /// The contact that Contact Lens summarised, if its words are from there. `None` if somebody typed them.
+    pub summarised_contact: Option<String>,
     /// When the call started: the last issue is from the call that started last.
     pub started: Timestamp,
     /// When this came, to the millisecond: within one call, the last issue is from the words that came last.
@@ -70,6 +75,30 @@ impl Summary {
     /// Whether somebody wrote something in it: a summary or notes.
     pub fn holds_text(&self) -> bool {
         self.request.variables.contains_key(LAST_ISSUE_SOURCE)
+    }
+
+    /// Whether somebody typed something in it.
+    pub fn holds_typed_text(&self) -> bool {
+        self.holds_text() && self.summarised_contact.is_none()
+    }
+
+    /// The same call without what somebody typed in it.
+    pub fn without_words(mut self) -> Self {
+        for name in [LAST_ISSUE, LAST_ISSUE_SOURCE, RESOLUTION] {
+            self.request.variables.remove(name);
+        }
+        Self { words: None, ..self }
+    }
+
+    /// The same call with Contact Lens' summary of this contact as its words.
+    ///
+    /// They count as older than everything that somebody typed about the call, so that they never replace it: they come
+    /// with the call's start.
+    pub fn with_contact_lens(mut self, contact_id: &str, text: &str) -> Self {
+        self.request.variables.insert(LAST_ISSUE.to_owned(), text.to_owned());
+        self.request.variables.insert(LAST_ISSUE_SOURCE.to_owned(), CONTACT_LENS.to_owned());
+        let words = Some(WordsId::of_contact_lens(contact_id));
+        Self { words, summarised_contact: Some(contact_id.to_owned()), came: self.started, ..self }
     }
 
     /// The call's id and the words' id. A flow stores it as the mark of words that are safe, and it is the `call_id` of
@@ -143,8 +172,18 @@ impl WordsId {
     /// The id of these words: summary and notes with card numbers masked, and the status as it was given.
     pub fn new(summary: Option<&str>, notes: Option<&str>, status: Option<&str>) -> Self {
         let status = status.map(card_numbers::mask);
+        Self::of([(CALL_SUMMARY, summary), (AGENT_NOTES, notes), (INTENT_STATUS, status.as_deref())])
+    }
+
+    /// The id of what Contact Lens says about this contact. There is at most one summary of a contact, so a redacted
+    /// one has the id of the raw one.
+    pub fn of_contact_lens(contact_id: &str) -> Self {
+        Self::of([(CONTACT_LENS, Some(contact_id))])
+    }
+
+    fn of<const N: usize>(texts: [(&str, Option<&str>); N]) -> Self {
         let mut all = String::new();
-        for (name, text) in [(CALL_SUMMARY, summary), (AGENT_NOTES, notes), (INTENT_STATUS, status.as_deref())] {
+        for (name, text) in texts {
             let text = text.unwrap_or_default().trim();
             all += &format!("{name} {} {text}", text.len());
         }
@@ -171,11 +210,21 @@ impl<'a> Mark<'a> {
         Some(Self { call_id, words })
     }
 
+    /// Whether it names words of this call.
+    pub fn is_of(&self, call_id: &str) -> bool {
+        self.call_id == call_id
+    }
+
+    /// Whether it names these words.
+    pub fn names(&self, words: &WordsId) -> bool {
+        self.words == words.0
+    }
+
     /// Whether these words of this call are safe already. Connect copies attributes to related contacts, the mark
     /// together with the words. So words from attributes may have another call's mark. If the block itself was
     /// `given` the words, the mark must name this call too.
     pub fn covers(&self, words: &WordsId, call_id: &str, given: bool) -> bool {
-        self.words == words.0 && (!given || self.call_id == call_id)
+        self.names(words) && (!given || self.is_of(call_id))
     }
 }
 
@@ -198,7 +247,7 @@ mod tests {
         };
         let hints = IdentityHints { ani: Some("+12025550101".to_owned()), ..IdentityHints::default() };
         let [started, came] = ["2026-02-07T10:00:00Z", "2026-02-07T10:10:00Z"].map(|time| time.parse().unwrap());
-        Summary { contact_id: None, request, hints, words, started, came }
+        Summary { contact_id: None, request, hints, words, summarised_contact: None, started, came }
     }
 
     fn newest(call_id: &str, started: &str, came: &str) -> Newest {
@@ -249,6 +298,20 @@ mod tests {
         let hints = IdentityHints { customer_ref: CustomerRef::new("cust_1".to_owned()), ..summary.hints.clone() };
         assert_eq!((standalone.customer_ref, standalone.identity_hints), (None, Some(hints)));
         assert_eq!(self::summary(&[], None).standalone(&summary.request), None, "nothing was said");
+    }
+
+    #[test]
+    fn what_contact_lens_says_never_replaces_what_somebody_typed_about_the_same_call() {
+        let typed = summary(&[(LAST_ISSUE, "typed"), (LAST_ISSUE_SOURCE, AGENT_NOTES), (RESOLUTION, "typed")], None);
+        let lens = typed.clone().without_words().with_contact_lens("c", "Paid with a card");
+        let expected = [(LAST_ISSUE, "Paid with a card"), (LAST_ISSUE_SOURCE, CONTACT_LENS)];
+        let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(lens.request.variables, BTreeMap::from(expected));
+        assert!(lens.holds_text() && !lens.holds_typed_text() && typed.holds_typed_text());
+        assert!(lens.is_older_than(&typed.as_newest()) && !typed.is_older_than(&lens.as_newest()));
+        let again = typed.without_words().with_contact_lens("c", "Paid by [NAME]");
+        assert_eq!(again.words, lens.words, "there is one summary of a contact");
+        assert!(!again.is_older_than(&lens.as_newest()));
     }
 
     #[test]

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 14] = [
     &["app"],
     &["dispatch"],
     &["handlers"],
-    &["lookup", "delivery"],
+    &["lookup", "delivery", "pairing"],
     &["services", "turn"],
     &["identity"],
     &["summary"],

@@ -14,7 +14,7 @@ use sticky_connect::budget;
 use sticky_connect::services::outbox;
 use sticky_connect::vocabulary::{
     Action, Degradation, Handler, IdentifyAttribute, LookupStatus, Metric, NAMESPACE, Reason, SaveAttribute,
-    SaveStatus, Setting, Status, StatusMetric,
+    SaveStatus, Setting, Status, StatusMetric, SummaryFailure,
 };
 
 const REFERENCE: &str = "docs/reference.md";
@@ -70,6 +70,7 @@ fn the_reference_has_every_word_and_no_others() {
     let lookups: Vec<_> = LookupStatus::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
     let saves: Vec<_> = SaveStatus::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
     let degradations: Vec<_> = Degradation::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
+    let failures: Vec<_> = SummaryFailure::ALL.iter().map(|word| row(word.as_str(), &[word.meaning()])).collect();
     let metrics: Vec<_> = Metric::ALL
         .iter()
         .map(|metric| {
@@ -90,12 +91,13 @@ fn the_reference_has_every_word_and_no_others() {
     });
     let settings: Vec<_> = settings.collect();
     check(REFERENCE, |document| {
-        let tables: [(&str, &[&str], &Rows); 7] = [
+        let tables: [(&str, &[&str], &Rows); 8] = [
             ("identify-attributes", &["`$.External.…`", "value", "fallback"], &identify),
             ("lookup-statuses", &["`lookup_status`", "when"], &lookups),
             ("save-attributes", &["`$.External.…`", "value"], &save),
             ("save-statuses", &["`save_status`", "when"], &saves),
             ("degradations", &["degradation", "what happened"], &degradations),
+            ("summary-failures", &["`failure_code`", "why"], &failures),
             ("metrics", &["metric", "unit", "dimensions", "what it is"], &metrics),
             ("settings", &["variable", "default", "meaning"], &settings),
         ];
@@ -138,6 +140,7 @@ fn the_vocabulary_for_the_templates_tests_is_the_codes() {
     }));
     metrics.extend(Reason::ALL.iter().map(|reason| metric(reason.as_str(), "Count", &[], "reason")));
     metrics.extend(Degradation::ALL.iter().map(|known| metric(known.as_str(), "Count", &[], "degradation")));
+    metrics.extend(SummaryFailure::ALL.iter().map(|known| metric(known.as_str(), "Count", &[], "summary_failure")));
     let attributes = IdentifyAttribute::ALL.iter().map(|attribute| (Handler::StartCall, attribute.as_str()));
     let attributes =
         attributes.chain(SaveAttribute::ALL.iter().map(|attribute| (Handler::EndCall, attribute.as_str())));
@@ -171,7 +174,7 @@ fn the_documents_name_no_setting_that_does_not_exist() {
 }
 
 /// Words in the documents that are not the vocabulary's: what flows pass in and store, the API's own, fields of the log.
-const OTHER_WORDS: [&str; 31] = [
+const OTHER_WORDS: [&str; 33] = [
     "agent_notes",
     "agent_was_there",
     "api_key",
@@ -181,11 +184,13 @@ const OTHER_WORDS: [&str; 31] = [
     "caller_ends_in",
     "caller_number",
     "contact_id",
+    "contact_lens",
     "contact_lens_consent",
     "customer_id",
     "disconnect_flow",
     "earlier_issue",
     "earlier_issue_date",
+    "failure_code",
     "general_inquiry",
     "intent_status",
     "line_type",

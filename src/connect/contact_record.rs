@@ -32,13 +32,14 @@ pub struct ContactRecord<'a> {
 }
 
 impl<'a> ContactRecord<'a> {
-    /// Reads a record of the stream. Returns `None` if it is not a contact record: an agent event has no contact id,
-    /// and an event of Contact Lens, which may share the stream, has an event type.
-    pub fn parse(json: &'a str) -> Option<Self> {
-        let data = Object::parse(json)?;
-        data.text("ContactId").filter(|id| !id.trim().is_empty())?;
-        let is_event = !data.is_null("EventType") || !data.is_null("StreamingEventType");
-        (!is_event).then(|| Self { contact: Contact::from_record(data.clone()), data })
+    /// The record in this JSON object, which [`StreamRecord`](super::StreamRecord) has recognised.
+    pub(super) fn new(data: Object<'a>) -> Self {
+        Self { contact: Contact::from_record(data.clone()), data }
+    }
+
+    /// The contact's own id. It is never blank.
+    pub fn contact_id(&self) -> String {
+        self.data.text("ContactId").unwrap_or_default()
     }
 
     /// The contact, with its attributes at the time of the record.
@@ -88,19 +89,11 @@ impl<'a> ContactRecord<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::StreamRecord;
     use super::*;
 
-    #[test]
-    fn agent_events_and_contact_lens_events_are_not_contact_records() {
-        let agent_event = r#"{"AWSAccountId":"1","AgentARN":"arn","EventType":"STATE_CHANGE","EventId":"e"}"#;
-        let contact_lens = r#"{"ContactId":"c","EventType":"STARTED","Version":"1.0.0"}"#;
-        let of_a_chat = r#"{"ContactId":"c","StreamingEventType":"SEGMENTS","Version":"2.0.0"}"#;
-        let no_ids = [r#"{"ContactId":null}"#, r#"{"ContactId":" "}"#];
-        let others = ["", "null", "[]", "{}", "text", agent_event, contact_lens, of_a_chat];
-        for text in others.into_iter().chain(no_ids) {
-            assert!(ContactRecord::parse(text).is_none(), "{text}");
-        }
-        assert!(ContactRecord::parse(r#"{"ContactId":"c","EventType":null}"#).is_some());
+    fn parse(json: &str) -> Option<ContactRecord<'_>> {
+        StreamRecord::parse(json)?.contact_record()
     }
 
     fn record(inner: &str) -> String {
@@ -110,17 +103,14 @@ mod tests {
     #[test]
     fn the_last_segment_of_a_call_has_no_next_one() {
         for none in ["null", "7", r#"" ""#] {
-            assert!(
-                !ContactRecord::parse(&record(&format!(r#","NextContactId":{none}"#))).unwrap().has_next(),
-                "{none}"
-            );
+            assert!(!parse(&record(&format!(r#","NextContactId":{none}"#))).unwrap().has_next(), "{none}");
         }
-        assert!(ContactRecord::parse(&record(r#","NextContactId":"n""#)).unwrap().has_next());
+        assert!(parse(&record(r#","NextContactId":"n""#)).unwrap().has_next());
     }
 
     #[test]
     fn only_a_caller_who_hangs_up_in_the_queue_has_abandoned_the_call() {
-        let ending = |inner: &str| ContactRecord::parse(&record(inner)).unwrap().ending();
+        let ending = |inner: &str| parse(&record(inner)).unwrap().ending();
         let queued = r#","Queue":{"Name":"q"},"Agent":null"#;
         for reason in [r#","DisconnectReason":"CUSTOMER_DISCONNECT""#, "", r#","DisconnectReason":null"#] {
             assert_eq!(ending(&format!("{queued}{reason}")), Ending::Abandoned, "{reason}");
@@ -137,9 +127,8 @@ mod tests {
 
     #[test]
     fn a_callback_is_served_only_if_it_reached_the_customer() {
-        let ending = |inner: &str| {
-            ContactRecord::parse(&record(&format!(r#","InitiationMethod":"CALLBACK"{inner}"#))).unwrap().ending()
-        };
+        let ending =
+            |inner: &str| parse(&record(&format!(r#","InitiationMethod":"CALLBACK"{inner}"#))).unwrap().ending();
         const AGENT: &str = r#","Agent":{"Username":"a"}"#;
         for inner in [
             r#","DisconnectReason":"TELECOM_UNANSWERED""#.to_owned(),
@@ -162,16 +151,16 @@ mod tests {
     fn a_deleted_record_is_recognised_whatever_the_value_of_its_segment_attribute() {
         for value in [r#"{"ValueString":"ALL"}"#, r#"{"ValueList":[]}"#, "null", "7", r#""""#] {
             let redacted = record(&format!(r#","SegmentAttributes":{{"connect:RedactedFields":{value}}}"#));
-            assert!(ContactRecord::parse(&redacted).unwrap().is_redacted(), "{value}");
+            assert!(parse(&redacted).unwrap().is_redacted(), "{value}");
         }
-        assert!(!ContactRecord::parse(&record(r#","SegmentAttributes":{}"#)).unwrap().is_redacted());
+        assert!(!parse(&record(r#","SegmentAttributes":{}"#)).unwrap().is_redacted());
     }
 
     #[test]
     fn a_records_contact_is_read_like_an_events() {
         let record = r#"{"ContactId":"second","InitialContactId":"first","Attributes":{"customer_ref":"cust_1","n":7},
             "CustomerEndpoint":{"Address":"+12025550101","Type":"TELEPHONE_NUMBER"},"InitiationTimestamp":"2026-02-07T10:30:00Z"}"#;
-        let record = ContactRecord::parse(record).unwrap();
+        let record = parse(record).unwrap();
         let contact = record.contact();
         assert_eq!(contact.value("customer_ref").as_deref(), Some("cust_1"));
         assert_eq!(contact.value("n").as_deref(), Some("7"));

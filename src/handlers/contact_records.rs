@@ -1,13 +1,17 @@
-//! Contact records: Connect streams one about each contact after its end. Each is saved like the end of a call.
+//! What Connect streams about a contact after its end: its contact record, and Contact Lens' summary of it.
 //!
 //! A disconnect flow does not run if the caller hangs up first, and it runs before an agent has written notes. The
 //! contact record comes for every contact, and after the notes. It comes at least once, and again whenever attributes
-//! change. Of the contacts whose records are saved, one with words is always saved, and one without words only if it is
-//! the last segment's.
+//! change. It is saved like the end of a call. Of the contacts whose records are saved, one with words is always saved,
+//! and one without words only if it is the last segment's.
+//!
+//! If nobody typed anything about a call, Contact Lens' summary is its words. It comes before or after the contact
+//! record; [`pairing`] brings the two together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::encodings::Base64Data;
+use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -15,39 +19,34 @@ use tokio::time::Instant;
 use super::batch::{self, to_retry_in_order};
 use super::end_call::{self, Source};
 use super::newest;
-use crate::budget::SaveDeadlines;
+use crate::budget::{self, SaveDeadlines};
 use crate::config::{Config, Records};
-use crate::connect::{Contact, ContactRecord, RecordRule};
+use crate::connect::{Contact, ContactRecord, RecordRule, StreamRecord, SummaryOutcome, is_contact_id};
 use crate::delivery;
 use crate::identity;
 use crate::json::{self, Object};
-use crate::services::Services;
+use crate::pairing::{self, Pairing};
+use crate::services::{Half, Services};
 use crate::summary::{Newest, Summary};
 use crate::telemetry::{Report, Subject};
 use crate::turn::Turn;
-use crate::vocabulary::{Degradation, Handler, Reason};
+use crate::vocabulary::{Degradation, Handler, Metric, Reason, SummaryFailure};
 
-/// Saves the contact records of a batch before `deadline`. One that the API does not take goes to the outbox. A record
-/// that neither takes stops the batch: Lambda retries it and all that were not started. Returns the sequence numbers of
-/// those.
+/// Saves what a batch holds before `deadline`. What the API does not take goes to the outbox. If neither takes
+/// something, it stops the batch: Lambda retries it and all that was not started. Returns the sequence numbers of that.
 pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-    let Batch { mut entries, opted_out } = read(records, services, request_id, Timestamp::now());
-    let opted_out: Vec<_> = opted_out.into_iter().collect();
-    delivery::note_opt_outs(&opted_out, services, SaveDeadlines::of_a_record(half, deadline).api).await;
-    let newest = newest::among(&entries.iter().map(|entry| &entry.summary).collect::<Vec<_>>());
-    entries.iter_mut().zip(newest).for_each(|(entry, newest)| entry.newest = newest);
+    let mut batch = Batch::read(records, services, request_id, Timestamp::now());
+    batch.note(services, half, deadline).await;
+    let mut items = std::mem::take(&mut batch.items);
+    items.extend(pairs(batch.unpaired, services, half).await);
     let save = async |call: &Call, turn: &Turn<'_>| {
-        for entry in &call.entries {
+        for item in &call.items {
             let deadlines = SaveDeadlines::of_a_record(half, deadline);
-            let delivery = match entry.waits_for_words {
-                true => delivery::defer(&entry.summary, services, deadlines, turn).await,
-                false => {
-                    delivery::to_api_or_outbox(&entry.summary, entry.newest.as_ref(), services, deadlines, turn).await
-                }
+            let is_done = match &item.work {
+                Work::Save(save) => save.deliver(services, request_id, deadlines, turn).await,
+                Work::KeepHalves(halves) => halves.keep(services, deadlines, turn).await,
             };
-            let is_done = delivery.is_done();
-            services.metrics.record(&delivery.report(), &entry.subject(request_id));
             if !is_done {
                 return false;
             }
@@ -55,24 +54,36 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
         true
     };
     let abandoned = |call: &Call, reason| {
-        for entry in &call.entries {
+        for item in &call.items {
             let report = Report::failed(reason, batch::ABANDONED.to_owned());
-            services.metrics.record(&report, &entry.subject(request_id));
+            services.metrics.record(&report, &subject(item.contact_id(), request_id));
         }
     };
-    to_retry_in_order(calls(entries), deadline, Call::sequence_numbers, save, abandoned).await
+    to_retry_in_order(calls(items), deadline, Call::sequence_numbers, save, abandoned).await
 }
 
-/// What is to be saved of a batch.
-struct Batch {
-    entries: Vec<Entry>,
-    /// The calls in which the customer has opted out.
-    opted_out: BTreeSet<String>,
+fn subject(contact_id: Option<String>, request_id: &str) -> Subject<'_> {
+    Subject { contact_id, ..Subject::of_a_batch(Handler::ContactRecords, request_id) }
 }
 
-/// A summary to save, from one record or from several with the same words.
-struct Entry {
+/// Something to do, from one record or from several.
+struct Item {
+    /// Where in the batch its first record is.
+    position: i64,
     sequence_numbers: Vec<String>,
+    work: Work,
+}
+
+/// What is to be done.
+enum Work {
+    /// To save a call.
+    Save(Box<Save>),
+    /// To put halves into the outbox, which the table did not take.
+    KeepHalves(HalvesOfContact),
+}
+
+/// A call to save, from one record or from several with the same words.
+struct Save {
     summary: Summary,
     /// Whether it has no words and somebody may be writing some.
     waits_for_words: bool,
@@ -81,127 +92,345 @@ struct Entry {
     newest: Option<Newest>,
 }
 
-impl Entry {
-    fn subject<'a>(&self, request_id: &'a str) -> Subject<'a> {
-        Subject {
-            contact_id: self.summary.contact_id.clone(),
-            ..Subject::of_a_batch(Handler::ContactRecords, request_id)
+/// What is at hand of a contact that Contact Lens summarises.
+#[derive(Default)]
+struct HalvesOfContact {
+    contact_id: String,
+    halves: Vec<Half>,
+}
+
+impl Item {
+    fn call_id(&self) -> Option<&String> {
+        match &self.work {
+            Work::Save(save) => Some(&save.summary.request.call_id),
+            Work::KeepHalves(_) => None,
         }
     }
-}
 
-/// The entries of one call, in the order of the stream: they are saved one after the other.
-struct Call {
-    entries: Vec<Entry>,
-}
-
-impl Call {
-    fn sequence_numbers(&self) -> Vec<String> {
-        self.entries.iter().flat_map(|entry| &entry.sequence_numbers).cloned().collect()
-    }
-}
-
-/// The calls of a batch, in the order of the stream.
-fn calls(entries: Vec<Entry>) -> Vec<Call> {
-    let mut calls: Vec<Call> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in entries {
-        let place = *places.entry(entry.summary.request.call_id.clone()).or_insert(calls.len());
-        match calls.get_mut(place) {
-            Some(call) => call.entries.push(entry),
-            None => calls.push(Call { entries: vec![entry] }),
+    fn contact_id(&self) -> Option<String> {
+        match &self.work {
+            Work::Save(save) => save.summary.contact_id.clone(),
+            Work::KeepHalves(halves) => Some(halves.contact_id.clone()).filter(|id| is_contact_id(id)),
         }
     }
-    calls
+
+    fn has_words(&self) -> bool {
+        matches!(&self.work, Work::Save(save) if save.summary.words.is_some())
+    }
+
+    fn has_typed_words(&self) -> bool {
+        matches!(&self.work, Work::Save(save) if save.summary.holds_typed_text())
+    }
 }
 
-/// Reads the records of a batch. All entries of an opted-out call are dropped. Records with the same words become one
-/// entry. An entry without words is dropped if another entry of the same call has words.
-fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> Batch {
-    let mut opted_out = BTreeSet::new();
-    let mut entries: Vec<Entry> = Vec::new();
-    // The index of each entry, by its words' id; without words, by its call's id.
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for (number, record) in (0..).zip(records) {
-        let kinesis = kinesis(record);
-        let text = text(&kinesis).unwrap_or_default();
-        let sequence_number = kinesis.text("sequenceNumber").unwrap_or_default();
-        // Within one call, words that come later in the batch must count as newer.
-        let now = now.saturating_add(SignedDuration::from_millis(number)).unwrap_or(now);
-        let Some(record) = ContactRecord::parse(&text) else {
-            if Object::parse(&text).is_none() {
-                let what = format!("the record {sequence_number} could not be read");
-                services.metrics.degraded(Degradation::Record, None, None, what);
-            }
-            continue;
+/// The calls of the items for which this holds.
+fn call_ids(items: &[Item], holds: fn(&Item) -> bool) -> BTreeSet<String> {
+    items.iter().filter(|item| holds(item)).filter_map(Item::call_id).cloned().collect()
+}
+
+impl Save {
+    /// Delivers it. Returns whether nothing is left to do.
+    async fn deliver(&self, services: &Services, request_id: &str, deadlines: SaveDeadlines, turn: &Turn<'_>) -> bool {
+        let delivery = match self.waits_for_words {
+            true => delivery::defer(&self.summary, services, deadlines, turn).await,
+            false => delivery::to_api_or_outbox(&self.summary, self.newest.as_ref(), services, deadlines, turn).await,
         };
-        if identity::has_opted_out(record.contact()) {
-            identity::check_opt_out(record.contact(), &services.metrics);
-            opted_out.extend(identity::call_id(record.contact()));
-            continue;
-        }
-        let Some(mut entry) = entry(&record, services, request_id, now) else { continue };
-        entry.sequence_numbers.push(sequence_number);
-        let saved_words = entry.summary.saved_words();
-        let place = saved_words.unwrap_or_else(|| entry.summary.request.call_id.clone());
-        match places.get(&place).and_then(|place| entries.get_mut(*place)) {
-            Some(same) => same.add(entry),
-            None => {
-                places.insert(place, entries.len());
-                entries.push(entry);
-            }
-        }
+        let is_done = delivery.is_done();
+        services.metrics.record(&delivery.report(), &subject(self.summary.contact_id.clone(), request_id));
+        is_done
     }
-    let with_words = entries.iter().filter(|entry| entry.summary.words.is_some());
-    let with_words: BTreeSet<_> = with_words.map(|entry| entry.summary.request.call_id.clone()).collect();
-    entries.retain(|entry| {
-        let call_id = &entry.summary.request.call_id;
-        !opted_out.contains(call_id) && (entry.summary.words.is_some() || !with_words.contains(call_id))
-    });
-    Batch { entries, opted_out }
-}
 
-impl Entry {
     /// Adds another record with the same words. The one that was updated last counts. If one of them need not wait,
     /// neither waits.
-    fn add(&mut self, mut other: Self) {
-        self.sequence_numbers.append(&mut other.sequence_numbers);
+    fn add(&mut self, other: Self) {
         let waits_for_words = self.waits_for_words && other.waits_for_words;
         if other.last_update >= self.last_update {
-            other.sequence_numbers = std::mem::take(&mut self.sequence_numbers);
             *self = other;
         }
         self.waits_for_words = waits_for_words;
     }
 }
 
-/// A record's entry. Returns `None` if the record is not to be saved.
-fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now: Timestamp) -> Option<Entry> {
-    let contact = record.contact();
-    let rule = contact.kind().record_rule();
-    let has_text = end_call::holds_text(contact);
-    let is_wanted = match rule {
+impl HalvesOfContact {
+    /// Puts the halves into the outbox. Returns whether nothing is left to do: a contact record has been saved without
+    /// Contact Lens' summary, but a summary must not be lost.
+    async fn keep(&self, services: &Services, deadlines: SaveDeadlines, turn: &Turn<'_>) -> bool {
+        if !turn.comes().await {
+            return false;
+        }
+        let holds_summary = self.halves.iter().any(Half::is_summary);
+        let longest = deadlines.all;
+        let deadline = if holds_summary { longest } else { longest.min(Instant::now() + budget::PAIRING) };
+        if let Some(outbox) = &services.outbox {
+            match outbox.enqueue_halves(&self.contact_id, &self.halves, Timestamp::now(), deadline).await {
+                Ok(()) => return true,
+                Err(error) => tracing::warn!(detail = %error, "the outbox did not take what the table did not take"),
+            }
+        }
+        !holds_summary
+    }
+}
+
+/// The items of one call, in the order of the stream: they are done one after the other.
+struct Call {
+    items: Vec<Item>,
+}
+
+impl Call {
+    fn sequence_numbers(&self) -> Vec<String> {
+        self.items.iter().flat_map(|item| &item.sequence_numbers).cloned().collect()
+    }
+}
+
+/// The calls of a batch, in the order of the stream. What belongs to no call that is known is a call of its own.
+///
+/// Of one call, an end without words is left out if there are words, and Contact Lens' summary if there are typed words.
+fn calls(mut items: Vec<Item>) -> Vec<Call> {
+    let (with_words, typed) = (call_ids(&items, Item::has_words), call_ids(&items, Item::has_typed_words));
+    items.retain(|item| {
+        let Some(call_id) = item.call_id() else { return true };
+        if item.has_words() {
+            item.has_typed_words() || !typed.contains(call_id)
+        } else {
+            !with_words.contains(call_id)
+        }
+    });
+    items.sort_by_key(|item| item.position);
+    let saves = || {
+        items.iter().filter_map(|item| match &item.work {
+            Work::Save(save) => Some(&save.summary),
+            Work::KeepHalves(_) => None,
+        })
+    };
+    let mut newest = newest::among(&saves().collect::<Vec<_>>()).into_iter();
+    let mut calls: Vec<Call> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for mut item in items {
+        if let Work::Save(save) = &mut item.work {
+            save.newest = newest.next().flatten();
+        }
+        let place = item.call_id().map_or(calls.len(), |id| *places.entry(id.clone()).or_insert(calls.len()));
+        match calls.get_mut(place) {
+            Some(call) => call.items.push(item),
+            None => calls.push(Call { items: vec![item] }),
+        }
+    }
+    calls
+}
+
+/// What a batch holds.
+#[derive(Default)]
+struct Batch {
+    /// Calls to save. Records with the same words are one item.
+    items: Vec<Item>,
+    /// The index of each item, by its words' id; without words, by its call's id.
+    places: BTreeMap<String, usize>,
+    /// The calls in which the customer has opted out.
+    opted_out: BTreeSet<String>,
+    /// What may be paired, by contact id.
+    unpaired: BTreeMap<String, Unpaired>,
+    /// The contacts that are not to be summarised.
+    not_summarised: BTreeSet<String>,
+}
+
+/// What the batch holds of a contact that may be paired.
+#[derive(Default)]
+struct Unpaired {
+    position: i64,
+    sequence_numbers: Vec<String>,
+    /// The call, if the batch holds the contact record.
+    call_id: Option<String>,
+    halves: Vec<Half>,
+}
+
+impl Batch {
+    fn read(records: &[&RawValue], services: &Services, request_id: &str, now: Timestamp) -> Self {
+        let mut batch = Self::default();
+        let mut summaries = 0;
+        for (position, record) in (0..).zip(records) {
+            let kinesis = Kinesis::read(record);
+            let text = kinesis.text();
+            match StreamRecord::parse(&text) {
+                Some(StreamRecord::Contact(record)) => {
+                    // Within one call, words that come later in the batch must count as newer.
+                    let now = now.saturating_add(SignedDuration::from_millis(position)).unwrap_or(now);
+                    batch.add_record(&record, position, kinesis.sequence_number(), services, request_id, now);
+                }
+                Some(StreamRecord::Summary(summary)) if services.halves.is_some() => {
+                    summaries += 1;
+                    match summary.outcome {
+                        SummaryOutcome::Completed { text, is_redacted } => {
+                            let half = Half::of_summary(&text, is_redacted);
+                            let number = kinesis.sequence_number();
+                            batch.unpaired(summary.contact_id, position, number).halves.push(half);
+                        }
+                        SummaryOutcome::Failed { code } => {
+                            let failure = SummaryFailure::parse(&code).unwrap_or(SummaryFailure::OtherFailure);
+                            let contact_id = Some(summary.contact_id).filter(|id| is_contact_id(id));
+                            services.metrics.not_summarised(failure, contact_id.as_deref());
+                        }
+                    }
+                }
+                Some(StreamRecord::Summary(_) | StreamRecord::Other) => {}
+                None => {
+                    let what = format!("the record {} could not be read", kinesis.sequence_number());
+                    services.metrics.degraded(Degradation::Record, None, None, what);
+                }
+            }
+        }
+        if summaries > 0 {
+            services.metrics.measure(Metric::ReceivedSummaries, summaries);
+        }
+        batch.settle();
+        batch
+    }
+
+    /// Adds a record: a call to save, half of a pair, or nothing.
+    fn add_record(
+        &mut self,
+        record: &ContactRecord<'_>,
+        position: i64,
+        sequence_number: String,
+        services: &Services,
+        request_id: &str,
+        now: Timestamp,
+    ) {
+        let contact = record.contact();
+        if identity::has_opted_out(contact) {
+            identity::check_opt_out(contact, &services.metrics);
+            self.opted_out.extend(identity::call_id(contact));
+            self.not_summarised.insert(record.contact_id());
+            return;
+        }
+        let Some(summary) = summary_of(record, services, request_id, now) else {
+            self.not_summarised.insert(record.contact_id());
+            return;
+        };
+        let last_update = record.last_update().and_then(|text| text.parse().ok());
+        let half = match end_call::has_typed_words(&summary, contact) {
+            true => None,
+            false => services
+                .halves
+                .as_ref()
+                .and_then(|_| pairing::record_half(&summary.clone().without_words(), last_update)),
+        };
+        match half {
+            Some(half) => {
+                let unpaired = self.unpaired(record.contact_id(), position, sequence_number.clone());
+                unpaired.call_id = Some(summary.request.call_id.clone());
+                unpaired.halves.push(half);
+            }
+            None => {
+                self.not_summarised.insert(record.contact_id());
+            }
+        }
+        if is_saved_by_itself(record) && !end_call::is_marked(&summary, contact) {
+            let has_text = end_call::holds_text(contact);
+            // It may be a consulted colleague's record, while the call goes on.
+            let waits_for_words = !has_text && contact.is_a_transfer();
+            self.add_save(Save { summary, waits_for_words, last_update, newest: None }, position, sequence_number);
+        }
+    }
+
+    fn add_save(&mut self, save: Save, position: i64, sequence_number: String) {
+        let saved_words = save.summary.saved_words();
+        let place = saved_words.unwrap_or_else(|| save.summary.request.call_id.clone());
+        let same = self.places.get(&place).and_then(|place| self.items.get_mut(*place));
+        match same.map(|item| (&mut item.work, &mut item.sequence_numbers)) {
+            Some((Work::Save(same), sequence_numbers)) => {
+                same.add(save);
+                sequence_numbers.push(sequence_number);
+            }
+            _ => {
+                self.places.insert(place, self.items.len());
+                let sequence_numbers = vec![sequence_number];
+                self.items.push(Item { position, sequence_numbers, work: Work::Save(Box::new(save)) });
+            }
+        }
+    }
+
+    fn unpaired(&mut self, contact_id: String, position: i64, sequence_number: String) -> &mut Unpaired {
+        let new = || Unpaired { position, ..Unpaired::default() };
+        let unpaired = self.unpaired.entry(contact_id).or_insert_with(new);
+        unpaired.sequence_numbers.push(sequence_number);
+        unpaired
+    }
+
+    /// Drops all items of opted-out calls, and what would be paired although somebody typed something or the customer
+    /// has opted out.
+    fn settle(&mut self) {
+        let (opted_out, not_summarised) = (&self.opted_out, &mut self.not_summarised);
+        self.items.retain(|item| item.call_id().is_none_or(|call_id| !opted_out.contains(call_id)));
+        let typed = call_ids(&self.items, Item::has_typed_words);
+        self.unpaired.retain(|contact_id, unpaired| {
+            let call_id = unpaired.call_id.as_ref();
+            if call_id.is_some_and(|call_id| opted_out.contains(call_id) || typed.contains(call_id)) {
+                not_summarised.insert(contact_id.clone());
+            }
+            !not_summarised.contains(contact_id)
+        });
+    }
+
+    /// Writes to the table in which calls the customers have opted out, and which contacts are not to be summarised.
+    async fn note(&self, services: &Services, half: Instant, deadline: Instant) {
+        let opted_out: Vec<_> = self.opted_out.iter().cloned().collect();
+        let not_summarised: Vec<_> = self.not_summarised.iter().cloned().collect();
+        let deadline = SaveDeadlines::of_a_record(half, deadline).api;
+        let opt_outs = delivery::note_opt_outs(&opted_out, services, deadline);
+        join(opt_outs, pairing::bury(&not_summarised, services, deadline.min(Instant::now() + budget::PAIRING))).await;
+    }
+}
+
+/// Looks in the table for the other half of each contact: all at once, and for [`budget::PAIRING`] at most. Returns the
+/// calls whose words are Contact Lens' summary, and the halves that the table did not take.
+async fn pairs(unpaired: BTreeMap<String, Unpaired>, services: &Services, half: Instant) -> Vec<Item> {
+    let deadline = half.min(Instant::now() + budget::PAIRING);
+    let one = async |(contact_id, unpaired): (String, Unpaired)| {
+        let Unpaired { position, sequence_numbers, halves, .. } = unpaired;
+        let work = match pairing::pair(&contact_id, &halves, services, deadline).await {
+            Pairing::Pair(summary) => Work::Save(Box::new(Save {
+                summary: *summary,
+                waits_for_words: false,
+                last_update: None,
+                newest: None,
+            })),
+            Pairing::Single => return None,
+            Pairing::NotLeft => Work::KeepHalves(HalvesOfContact { contact_id, halves }),
+        };
+        Some(Item { position, sequence_numbers, work })
+    };
+    join_all(unpaired.into_iter().map(one)).await.into_iter().flatten().collect()
+}
+
+/// Whether a record is saved without a summary by Contact Lens.
+fn is_saved_by_itself(record: &ContactRecord<'_>) -> bool {
+    let has_text = end_call::holds_text(record.contact());
+    match record.contact().kind().record_rule() {
         RecordRule::Never => false,
         RecordRule::OnlyWithText => has_text,
         RecordRule::Always => has_text || !record.has_next(),
-    };
-    if !is_wanted || record.is_redacted() || contact.is_simulated() {
+    }
+}
+
+/// What the API would be told about a record's call. `None` if nothing of the record is to be saved, whatever Contact
+/// Lens says about it.
+fn summary_of(record: &ContactRecord<'_>, services: &Services, request_id: &str, now: Timestamp) -> Option<Summary> {
+    let contact = record.contact();
+    let is_never_saved = contact.kind().record_rule() == RecordRule::Never;
+    if is_never_saved || record.is_redacted() || contact.is_simulated() {
         return None;
     }
-    let summary = summary(record, &services.config, now)
-        .inspect_err(|reason| report_unsaved(*reason, contact, services, request_id))
-        .ok()?;
-    if end_call::is_marked(&summary, contact) {
+    let is_saved_by_itself = is_saved_by_itself(record);
+    if !is_saved_by_itself && services.halves.is_none() {
         return None;
     }
-    Some(Entry {
-        sequence_numbers: Vec::new(),
-        // It may be a consulted colleague's record, while the call goes on.
-        waits_for_words: !has_text && contact.is_a_transfer(),
-        summary,
-        last_update: record.last_update().and_then(|text| text.parse().ok()),
-        newest: None,
-    })
+    summary(record, &services.config, now)
+        .inspect_err(|reason| {
+            if is_saved_by_itself {
+                report_unsaved(*reason, contact, services, request_id);
+            }
+        })
+        .ok()
 }
 
 /// Reports a call that should be saved but can't be. Most calls that are not saved are no loss: they have no words, or
@@ -209,9 +438,8 @@ fn entry(record: &ContactRecord<'_>, services: &Services, request_id: &str, now:
 fn report_unsaved(reason: Reason, contact: &Contact<'_>, services: &Services, request_id: &str) {
     let contact_id = contact.contact_id();
     if reason == Reason::InvalidEvent {
-        let subject = Subject { contact_id, ..Subject::of_a_batch(Handler::ContactRecords, request_id) };
         let report = Report::failed(reason, "the call's id is longer than the API takes".to_owned());
-        services.metrics.record(&report, &subject);
+        services.metrics.record(&report, &subject(contact_id, request_id));
     } else if reason == Reason::NoIdentity && end_call::holds_text(contact) {
         let what = "a summary or notes were not saved: no customer is known";
         services.metrics.degraded(Degradation::TextNotSaved, contact_id.as_deref(), None, what);
@@ -233,16 +461,24 @@ fn summary(record: &ContactRecord<'_>, config: &Config, now: Timestamp) -> Resul
 
 /// A record's sequence number, or a blank text if it has none.
 pub fn sequence_number(record: &RawValue) -> String {
-    kinesis(record).text("sequenceNumber").unwrap_or_default()
+    Kinesis::read(record).sequence_number()
 }
 
 /// What Kinesis says of a record, its data included.
-fn kinesis<'a>(record: &'a RawValue) -> Object<'a> {
-    Object::parse(record.get()).and_then(|record| record.object("kinesis")).unwrap_or_default()
-}
+struct Kinesis<'a>(Object<'a>);
 
-/// The text of a record's data, which Kinesis hands over in Base64.
-fn text(kinesis: &Object<'_>) -> Option<String> {
-    let data: Base64Data = serde_json::from_str(kinesis.raw("data")?).ok()?;
-    Some(json::repaired(data.0))
+impl<'a> Kinesis<'a> {
+    fn read(record: &'a RawValue) -> Self {
+        Self(Object::parse(record.get()).and_then(|record| record.object("kinesis")).unwrap_or_default())
+    }
+
+    fn sequence_number(&self) -> String {
+        self.0.text("sequenceNumber").unwrap_or_default()
+    }
+
+    /// The text of the data, which Kinesis hands over in Base64. Blank if it is something else.
+    fn text(&self) -> String {
+        let data = self.0.raw("data").and_then(|json| serde_json::from_str::<Base64Data>(json).ok());
+        data.map(|data| json::repaired(data.0)).unwrap_or_default()
+    }
 }

@@ -21,6 +21,8 @@ pub struct Known<'a> {
     pub intent: Option<&'a OpenIntent>,
     /// What the last call was about.
     pub last_issue: String,
+    /// Where that comes from.
+    pub last_issue_source: &'a str,
     /// The variable `name`, if it is one of `STICKY_CALLS_VARIABLES`.
     pub name: String,
     /// The variable `resolution`, if it is one of them.
@@ -57,7 +59,11 @@ pub fn customer_context(
         if let Some(OpenIntent { name, attempts, .. }) = known.intent {
             line += &format!(" Open: {}, attempts so far: {attempts}.", attribute_text(name));
         }
-        line += &issue("Last issue", &known.last_issue, variable(answer, summary::CALL_DATE));
+        let label = match known.last_issue_source {
+            summary::CONTACT_LENS => "Last issue, by Contact Lens",
+            _ => "Last issue",
+        };
+        line += &issue(label, &known.last_issue, variable(answer, summary::CALL_DATE));
         let earlier = attribute_text(variable(answer, summary::EARLIER_ISSUE));
         line += &issue("Earlier issue", &earlier, variable(answer, summary::EARLIER_ISSUE_DATE));
         if known.resolution != known.last_issue {
@@ -117,7 +123,12 @@ mod tests {
         let intent = OpenIntent { name: "billing_issue".to_owned(), status: None, attempts: 2 };
         let texts = [last_issue, "John Doe", resolution].map(str::to_owned);
         let [last_issue, name, resolution] = texts;
-        customer_context(status, None, &john(), &Known { intent: Some(&intent), last_issue, name, resolution })
+        customer_context(
+            status,
+            None,
+            &john(),
+            &Known { intent: Some(&intent), last_issue, last_issue_source: "", name, resolution },
+        )
     }
 
     /// The line about somebody of whom the API says nothing.
@@ -134,6 +145,17 @@ mod tests {
              Resolution: Asked accounting."
         );
         assert_eq!(about_nobody(LookupStatus::Matched, None), "Returning caller, confidence 0.0.");
+    }
+
+    #[test]
+    fn the_agent_reads_that_contact_lens_wrote_the_last_issue() {
+        let last_issue = "The customer asked for a refund.".to_owned();
+        let known = Known { last_issue, last_issue_source: summary::CONTACT_LENS, ..Known::default() };
+        let line = customer_context(LookupStatus::Matched, None, &john(), &known);
+        assert!(
+            line.contains("Last issue, by Contact Lens (2026-01-30): The customer asked for a refund. E"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -180,7 +202,7 @@ mod tests {
             let answer = StartAnswer { confidence, variables, ..StartAnswer::default() };
             let intent = OpenIntent { name: texts[3].clone(), status: None, attempts: 1 };
             let [last_issue, name, resolution] = [4, 5, 6].map(|text| attribute_text(&texts[text]));
-            let known = Known { intent: Some(&intent), last_issue, name, resolution };
+            let known = Known { intent: Some(&intent), last_issue, last_issue_source: "", name, resolution };
             let line = customer_context(status, reason, &answer, &known);
             prop_assert!((1..=500).contains(&line.chars().count()));
             prop_assert!(!line.trim().is_empty() && !line.chars().any(char::is_control));

@@ -136,6 +136,7 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
         request,
         hints,
         words: words(contact, &texts, source),
+        summarised_contact: None,
         started: started.filter_map(|text| text.parse().ok()).next().unwrap_or(now),
         came: to_the_millisecond(now),
     })
@@ -146,6 +147,20 @@ pub fn is_marked(summary: &Summary, contact: &Contact<'_>) -> bool {
     let (Some(words), Some(mark)) = (&summary.words, contact.attribute(MARK)) else { return false };
     let given = [CALL_SUMMARY, AGENT_NOTES, INTENT_STATUS].iter().any(|name| contact.parameter(name).is_some());
     Mark::parse(&mark).is_some_and(|mark| mark.covers(words, &summary.request.call_id, given))
+}
+
+/// Whether somebody is known to have typed something about this call: the contact holds a text, or a mark of the call.
+/// A text with another call's mark was copied together with it. The mark may also be one of a status alone.
+pub fn has_typed_words(summary: &Summary, contact: &Contact<'_>) -> bool {
+    let Some(mark) = contact.attribute(MARK) else { return holds_text(contact) };
+    match Mark::parse(&mark) {
+        Some(mark) if mark.is_of(&summary.request.call_id) => {
+            let status = contact.value(INTENT_STATUS);
+            holds_text(contact) || !mark.names(&WordsId::new(None, None, status.as_deref()))
+        }
+        Some(mark) => holds_text(contact) && !summary.words.as_ref().is_some_and(|words| mark.names(words)),
+        None => holds_text(contact),
+    }
 }
 
 /// Whether somebody wrote something about the call: a summary or notes.

@@ -81,6 +81,7 @@ mod tests {
             },
             hints: IdentityHints { ani: Some(ani.to_owned()), ..IdentityHints::default() },
             words: Some(WordsId::new(Some(call_id), None, None)),
+            summarised_contact: None,
             started,
             came: started,
         }

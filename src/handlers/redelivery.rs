@@ -14,9 +14,10 @@ use tokio::time::Instant;
 
 use super::batch::{self, to_retry};
 use super::newest;
-use crate::budget::SaveDeadlines;
-use crate::delivery;
+use crate::budget::{self, SaveDeadlines};
+use crate::delivery::{self, Delivery, Outcome};
 use crate::json::Object;
+use crate::pairing::{self, Pairing};
 use crate::services::Services;
 use crate::services::outbox::{self, Content};
 use crate::summary::{Newest, Summary};
@@ -87,8 +88,8 @@ impl<'a> Message<'a> {
 
     /// Measures how long it has waited, if it can be read.
     fn measure_wait(&self, services: &Services) {
-        if let Ok(Content::Summary { since, .. } | Content::Tombstones { since, .. }) = &self.content {
-            services.metrics.measure(Metric::OutboxWait, seconds_since(*since));
+        if let Ok(content) = &self.content {
+            services.metrics.measure(Metric::OutboxWait, seconds_since(content.since()));
         }
     }
 
@@ -132,16 +133,16 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
     let subject = Subject { receives: Some(receives), ..subject };
     let deadlines = SaveDeadlines::of_a_message(deadline);
     let is_done = match &message.content {
-        Ok(Content::Summary { summary, .. }) => {
-            let delivery = delivery::from_outbox(summary, message.newest.as_ref(), services, deadlines).await;
-            let is_done = delivery.is_done();
-            let mut report = delivery.report();
-            if !is_done {
-                report = Report { status: QUEUED, severity: Severity::Warn, ..report };
-                message.measure_wait(services);
+        Ok(Content::Summary { summary, .. }) => deliver(summary, message, services, &subject, deadlines).await,
+        Ok(Content::Halves { contact_id, halves, .. }) => {
+            match pairing::pair(contact_id, halves, services, within(budget::PAIRING, deadlines)).await {
+                Pairing::Pair(summary) => deliver(&summary, message, services, &subject, deadlines).await,
+                Pairing::Single => true,
+                Pairing::NotLeft => {
+                    message.measure_wait(services);
+                    false
+                }
             }
-            services.metrics.record(&report, &Subject { contact_id: summary.contact_id.clone(), ..subject });
-            is_done
         }
         Ok(Content::Tombstones { ids, since }) => {
             let is_done = write_tombstones(ids, *since, services, deadlines.api).await;
@@ -166,6 +167,33 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
         delay_retry(outbox::wait_after(receives), message, services, deadline).await;
     }
     is_done
+}
+
+/// Delivers a summary to the API. Returns whether nothing is left to do.
+async fn deliver(
+    summary: &Summary,
+    message: &Message<'_>,
+    services: &Services,
+    subject: &Subject<'_>,
+    deadlines: SaveDeadlines,
+) -> bool {
+    let delivery = match pairing::renewed(summary, services, within(budget::TABLE, deadlines)).await {
+        Some(summary) => delivery::from_outbox(&summary, message.newest.as_ref(), services, deadlines).await,
+        None => Delivery::of(Outcome::Skipped(None)),
+    };
+    let is_done = delivery.is_done();
+    let mut report = delivery.report();
+    if !is_done {
+        report = Report { status: QUEUED, severity: Severity::Warn, ..report };
+        message.measure_wait(services);
+    }
+    services.metrics.record(&report, &Subject { contact_id: summary.contact_id.clone(), ..subject.clone() });
+    is_done
+}
+
+/// A deadline this much later, but not after the API's.
+fn within(share: Duration, deadlines: SaveDeadlines) -> Instant {
+    deadlines.api.min(Instant::now() + share)
 }
 
 fn seconds_since(then: Timestamp) -> u64 {

@@ -146,6 +146,7 @@ fn attributes(
     let known = || Known {
         intent,
         last_issue: last_issue.clone(),
+        last_issue_source,
         name: configured(NAME),
         resolution: configured(summary::RESOLUTION),
     };
@@ -187,6 +188,7 @@ fn last_issue(answer: &StartAnswer) -> (String, &'static str) {
     let source = match answer.variables.get(summary::LAST_ISSUE_SOURCE).map(String::as_str) {
         Some(summary::CALL_SUMMARY) => summary::CALL_SUMMARY,
         Some(summary::AGENT_NOTES) => summary::AGENT_NOTES,
+        Some(summary::CONTACT_LENS) => summary::CONTACT_LENS,
         _ => "",
     };
     (text, source)

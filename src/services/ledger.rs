@@ -1,6 +1,6 @@
-//! The ledger: what the table knows about calls that are over. It answers three questions. Which words are saved or
+//! The ledger: what the table knows about calls that are over. It answers four questions. Which words are saved or
 //! queued already? Which is a customer's newest call in which somebody wrote something? In which calls has the customer
-//! opted out?
+//! opted out? About which calls has somebody typed something, so that Contact Lens' summary is not needed?
 //!
 //! Saves work without it. If the table is slow or down, the ledger counts as empty. Then words may be saved twice, and
 //! older words may replace newer ones, but no words are lost.
@@ -70,17 +70,20 @@ pub struct Known {
     pub newest: Option<Newest>,
     /// Whether the customer has opted out in this call.
     pub is_opted_out: bool,
+    /// Whether somebody has typed something about this call. Only known to a ledger that notes it.
+    pub has_typed_words: bool,
 }
 
 /// The ledger.
 pub struct Ledger {
     table: Table,
+    notes_typed_words: bool,
 }
 
 impl Ledger {
-    /// The ledger in this table.
-    pub fn new(table: Table) -> Self {
-        Self { table }
+    /// The ledger in this table. It notes about which calls somebody typed something only if it `notes_typed_words`.
+    pub fn new(table: Table, notes_typed_words: bool) -> Self {
+        Self { table, notes_typed_words }
     }
 
     /// What is known about a summary. Without a `key` nothing is found by hints.
@@ -95,9 +98,10 @@ impl Ledger {
         deadline: Instant,
     ) -> Result<Known, aws::Error> {
         let (words, opt_out) = (words_id(summary), opt_out_id(&summary.request.call_id));
+        let typed = summary.summarised_contact.as_ref().map(|_| typed_id(&summary.request.call_id));
         let mut wanted = newest_ids(summary, None, key);
         wanted.push(opt_out.clone());
-        wanted.extend(words.clone());
+        wanted.extend([words.clone(), typed.clone()].into_iter().flatten());
         let now = Timestamp::now().as_second();
         let rows = self.table.read(&wanted, deadline).await?;
         // DynamoDB deletes late.
@@ -115,6 +119,7 @@ impl Ledger {
             words: state,
             newest: newest.max_by_key(|newest| (newest.started_ms, newest.came_ms)),
             is_opted_out: row(&opt_out).is_some(),
+            has_typed_words: typed.is_some_and(|id| row(&id).is_some()),
         })
     }
 
@@ -133,7 +138,10 @@ impl Ledger {
         deadline: Instant,
     ) -> Result<(), aws::Error> {
         let Some(id) = words_id(summary) else { return Ok(()) };
-        let words = [Row::new(id, expires_at()).with_text(STATE, state.as_str())];
+        let mut words = vec![Row::new(id, expires_at()).with_text(STATE, state.as_str())];
+        if self.notes_typed_words && summary.holds_typed_text() {
+            words.push(Row::new(typed_id(&summary.request.call_id), expires_at()));
+        }
         let ids = if summary.holds_text() { newest_ids(summary, customer_ref, key) } else { Vec::new() };
         let entries: Vec<_> = ids.into_iter().map(|id| entry(id, summary, customer_ref)).collect();
         let newest = entries.iter().map(|row| self.table.write_if(row, UNLESS_OLDER, deadline));
@@ -163,6 +171,10 @@ fn words_id(summary: &Summary) -> Option<String> {
 
 fn opt_out_id(call_id: &str) -> String {
     format!("opt-out:{}", sha256(call_id.as_bytes()))
+}
+
+fn typed_id(call_id: &str) -> String {
+    format!("typed:{}", sha256(call_id.as_bytes()))
 }
 
 /// The ids under which the newest call of a summary's customer is found. The reference is not hashed, so that it stays

@@ -3,11 +3,13 @@
 //! - [`Api`], [`Keys`]: the Sticky Calls API with its current key, behind the [`CircuitBreaker`]
 //! - [`Cache`]: the API's answers, for callers who call again
 //! - [`Ledger`]: what is known about calls that are over: words that are safe, the newest call, opt-outs
+//! - [`Halves`]: contact records that wait for Contact Lens' summary, and summaries that wait for their record
 //! - [`Outbox`]: summaries that still have to be delivered
 
 mod api;
 mod cache;
 mod circuit_breaker;
+mod halves;
 mod keyed_hash;
 mod keys;
 mod ledger;
@@ -22,6 +24,7 @@ use tokio::time::Instant;
 pub use api::Api;
 pub use cache::Cache;
 pub use circuit_breaker::CircuitBreaker;
+pub use halves::{Half, HalfKind, Halves};
 pub use keys::{Keys, NoKey};
 pub use ledger::{Known, Ledger, WordsState};
 pub use outbox::Outbox;
@@ -45,6 +48,8 @@ pub struct Services {
     pub cache: Option<Cache>,
     /// The ledger, if a table is configured.
     pub ledger: Option<Ledger>,
+    /// The halves, if a table is configured and Contact Lens' summaries are saved.
+    pub halves: Option<Halves>,
     table: Option<Table>,
     /// What is counted and measured in an invocation.
     pub metrics: Arc<Metrics>,
@@ -61,8 +66,9 @@ impl Services {
         let table = config.table.as_ref().zip(aws.as_ref()).map(|(name, aws)| aws.table(name));
         let ttl = SignedDuration::try_from(config.cache_ttl).unwrap_or(SignedDuration::MAX);
         let cache = table.clone().filter(|_| !ttl.is_zero()).map(|table| Cache::new(table, ttl));
-        let ledger = table.clone().map(Ledger::new);
-        Self { config, api, outbox, cache, ledger, table, metrics }
+        let ledger = table.clone().map(|table| Ledger::new(table, config.contact_lens));
+        let halves = table.clone().filter(|_| config.contact_lens).map(Halves::new);
+        Self { config, api, outbox, cache, ledger, halves, table, metrics }
     }
 
     /// Reads the API's key and opens the connections that the first call will use: all at once, and for at most

@@ -1,8 +1,8 @@
 //! The outbox: summaries that still have to be delivered, in an SQS queue.
 //!
 //! A message is a JSON object with a version. It holds the request to the API as it was built, so that a redelivery
-//! sends the call's date, intent and variables even if the settings have changed meanwhile. Another kind of message
-//! holds tombstones that the table did not take in time.
+//! sends the call's date, intent and variables even if the settings have changed meanwhile. Two other kinds of message
+//! hold what the table did not take in time: tombstones of the cache, and halves of what Contact Lens summarised.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::halves::Half;
 use crate::aws::{self, MAX_DELAY, Pending, Queue};
 use crate::connect::is_contact_id;
 use crate::json::Object;
@@ -40,6 +41,9 @@ const DEFERRED: &str = "deferred";
 /// The reason in a message that holds tombstones.
 const TOMBSTONES: &str = "tombstones";
 
+/// The reason in a message that holds halves.
+const HALVES: &str = "halves";
+
 /// A summary in the queue.
 #[derive(Serialize, Deserialize)]
 struct Message {
@@ -54,6 +58,8 @@ struct Message {
     hints: Option<IdentityHints>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     words: Option<WordsId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    summarised_contact: Option<String>,
     #[serde(default)]
     started_at: Option<String>,
     #[serde(default)]
@@ -67,6 +73,16 @@ struct TombstonesMessage {
     reason: String,
     queued_at: String,
     tombstones: Vec<String>,
+}
+
+/// Halves in the queue.
+#[derive(Serialize, Deserialize)]
+struct HalvesMessage {
+    version: u32,
+    reason: String,
+    queued_at: String,
+    summarised_contact: String,
+    halves: Vec<Half>,
 }
 
 /// What a message holds.
@@ -86,6 +102,23 @@ pub enum Content {
         /// The time of the save that wrote them.
         since: Timestamp,
     },
+    /// Halves for the table.
+    Halves {
+        /// The contact that they are about.
+        contact_id: String,
+        /// The halves.
+        halves: Vec<Half>,
+        /// When they were enqueued.
+        since: Timestamp,
+    },
+}
+
+impl Content {
+    /// Since when it waits.
+    pub fn since(&self) -> Timestamp {
+        let (Self::Summary { since, .. } | Self::Tombstones { since, .. } | Self::Halves { since, .. }) = self;
+        *since
+    }
 }
 
 /// Why a message can't be read.
@@ -152,7 +185,33 @@ impl Outbox {
             queued_at: format!("{now:.3}"),
             tombstones: ids.to_vec(),
         };
-        let mut sending = self.queue.send(&written(serde_json::to_string(&message))?, Duration::ZERO, deadline);
+        self.send_at_once(serde_json::to_string(&message), deadline).await
+    }
+
+    /// Enqueues halves that the table did not take. Done before `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the queue did not confirm that it has the message.
+    pub async fn enqueue_halves(
+        &self,
+        contact_id: &str,
+        halves: &[Half],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<(), aws::Error> {
+        let message = HalvesMessage {
+            version: VERSION,
+            reason: HALVES.to_owned(),
+            queued_at: format!("{now:.3}"),
+            summarised_contact: contact_id.to_owned(),
+            halves: halves.to_vec(),
+        };
+        self.send_at_once(serde_json::to_string(&message), deadline).await
+    }
+
+    async fn send_at_once(&self, message: serde_json::Result<String>, deadline: Instant) -> Result<(), aws::Error> {
+        let mut sending = self.queue.send(&written(message)?, Duration::ZERO, deadline);
         sending.wait(deadline).await.unwrap_or(Err(aws::Error::Timeout))
     }
 
@@ -187,7 +246,12 @@ fn written(message: serde_json::Result<String>) -> Result<String, aws::Error> {
     message.map_err(|_| aws::Error::InvalidResponse { detail: "the message could not be written" })
 }
 
-fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<String> {
+/// A summary as JSON, which [`read`] reads. `why` says why it is kept.
+///
+/// # Errors
+///
+/// None that is known: a summary holds nothing but texts.
+pub fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<String> {
     serde_json::to_string(&Message {
         version: VERSION,
         reason: why.to_owned(),
@@ -196,6 +260,7 @@ fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<Str
         request: summary.request.clone(),
         hints: Some(summary.hints.clone()),
         words: summary.words.clone(),
+        summarised_contact: summary.summarised_contact.clone(),
         started_at: Some(format!("{:.3}", summary.started)),
         came_at: Some(format!("{:.3}", summary.came)),
     })
@@ -205,22 +270,28 @@ fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<Str
 ///
 /// # Errors
 ///
-/// [`Unreadable`] says why it holds neither a summary nor tombstones.
+/// [`Unreadable`] says why it can't be read.
 pub fn read(body: &str) -> Result<Content, Unreadable> {
     let message = Object::parse(body).ok_or(Unreadable::NotAMessage)?;
     let version = message.number("version").ok_or(Unreadable::NotAMessage)?;
     if version != f64::from(VERSION) {
         return Err(Unreadable::UnknownVersion);
     }
-    if message.is_null(TOMBSTONES) {
-        serde_json::from_str(body).map(|message: Message| Content::Summary {
-            since: time(&message.queued_at),
-            summary: Box::new(summary(message)),
-        })
-    } else {
+    if !message.is_null(TOMBSTONES) {
         serde_json::from_str(body).map(|message: TombstonesMessage| Content::Tombstones {
             ids: message.tombstones,
             since: time(&message.queued_at),
+        })
+    } else if !message.is_null(HALVES) {
+        serde_json::from_str(body).map(|message: HalvesMessage| Content::Halves {
+            contact_id: message.summarised_contact,
+            halves: message.halves,
+            since: time(&message.queued_at),
+        })
+    } else {
+        serde_json::from_str(body).map(|message: Message| Content::Summary {
+            since: time(&message.queued_at),
+            summary: Box::new(summary(message)),
         })
     }
     .map_err(|_| Unreadable::Malformed)
@@ -228,7 +299,7 @@ pub fn read(body: &str) -> Result<Content, Unreadable> {
 
 /// The summary in a message. Values that messages of earlier builds lack are taken from the request.
 fn summary(message: Message) -> Summary {
-    let Message { contact_id, mut request, hints, words, .. } = message;
+    let Message { contact_id, mut request, hints, words, summarised_contact, .. } = message;
     // Earlier builds sent the filler if nobody had written anything.
     if request.variables.get(LAST_ISSUE).is_some_and(|text| text.trim() == FILLER) {
         request.variables.remove(LAST_ISSUE);
@@ -242,6 +313,7 @@ fn summary(message: Message) -> Summary {
         contact_id: contact_id.filter(|id| is_contact_id(id)),
         hints: hints.or_else(|| request.identity_hints.clone()).unwrap_or_default(),
         words,
+        summarised_contact,
         started: time(started),
         came: time(came),
         request,
@@ -276,6 +348,7 @@ mod tests {
             contact_id: Some("4a573372-1f28-4e26-b97b-0123456789ab".to_owned()),
             hints: request.identity_hints.clone().unwrap(),
             words: Some(WordsId::new(Some("summary"), None, None)),
+            summarised_contact: None,
             started: "2026-02-07T10:00:00Z".parse().unwrap(),
             came: "2026-02-07T10:29:58.123Z".parse().unwrap(),
             request,
@@ -347,6 +420,18 @@ mod tests {
         let since = "2026-02-07T10:30:00Z".parse().unwrap();
         assert_eq!(read(body), Ok(Content::Tombstones { ids: vec!["customer:1".to_owned()], since }));
         assert_eq!(read(r#"{"version":1,"tombstones":7}"#), Err(Unreadable::Malformed));
+    }
+
+    #[test]
+    fn halves_wait_in_the_queue_and_a_summary_says_whose_it_is() {
+        let body = r#"{"version":1,"reason":"halves","queued_at":"2026-02-07T10:30:00.000Z","summarised_contact":"c",
+            "halves":[{"kind":"summary","text":"Wants a refund","rank":1}]}"#;
+        let halves = vec![Half::of_summary("Wants a refund", true)];
+        let since = "2026-02-07T10:30:00Z".parse().unwrap();
+        assert_eq!(read(body), Ok(Content::Halves { contact_id: "c".to_owned(), halves, since }));
+        assert_eq!(read(r#"{"version":1,"halves":7}"#), Err(Unreadable::Malformed));
+        let by_contact_lens = summary().with_contact_lens("c", "Wants a refund");
+        assert_eq!(read_summary(&write(&by_contact_lens, "timeout", since).unwrap()), by_contact_lens);
     }
 
     #[test]

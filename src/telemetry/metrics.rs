@@ -18,6 +18,7 @@ use super::{Report, Severity, Subject, log};
 use crate::config::{Config, LogLevel};
 use crate::vocabulary::{
     Degradation, Handler, LookupStatus, Metric, MetricUnit, NAMESPACE, Reason, SaveStatus, Status, StatusMetric,
+    SummaryFailure,
 };
 
 /// The most values of one metric in a line; the format allows no more.
@@ -170,6 +171,12 @@ impl Metrics {
         // A table that is slow once shows in several degradations of one call.
         let is_counted = total == Metric::Degraded && counted.by_service.has(total.as_str());
         counted.by_service.count(total.as_str(), u64::from(!is_counted));
+    }
+
+    /// Counts and logs that Contact Lens could not summarise a contact. Nothing is wrong with the contact itself.
+    pub fn not_summarised(&self, failure: SummaryFailure, contact_id: Option<&str>) {
+        self.lock().by_service.count(failure.as_str(), 1);
+        tracing::info!(contact_id, failure_code = failure.as_str(), "Contact Lens has no summary of a contact");
     }
 
     /// Sets how many malformed settings each line counts. A process has them until it ends, and their alarm must not turn

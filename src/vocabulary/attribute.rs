@@ -13,7 +13,7 @@ words! {
         MatchFound = "match_found" => "`false`",
         /// What the last call was about: one line of at most 250 characters.
         LastIssue = "last_issue" => "empty",
-        /// `call_summary` or `agent_notes`. Only a `call_summary` is for speaking aloud.
+        /// `call_summary`, `agent_notes` or `contact_lens`. Only a `call_summary` is for speaking aloud.
         LastIssueSource = "last_issue_source" => "empty",
         /// `true` if an intent is still open, else `false`.
         HasOpenIntents = "has_open_intents" => "`false`",

@@ -17,8 +17,10 @@ words! {
         Degraded = "degraded" => MetricUnit::Count,
         /// What nobody keeps: saves with the status `failed`, and words that can't be saved.
         NotKept = "not_kept" => MetricUnit::Count,
-        /// Contact records in a batch.
+        /// What came from the streams in a batch: contact records and events of Contact Lens.
         Received = "received" => MetricUnit::Count,
+        /// Those of them that are summaries by Contact Lens, completed or failed.
+        ReceivedSummaries = "received_summaries" => MetricUnit::Count,
         /// Milliseconds that the API took for one lookup or save of a flow, retries included.
         ApiTime = "api_ms" => MetricUnit::Milliseconds,
         /// Milliseconds from a flow event's arrival to its answer: what the caller waited.
@@ -33,7 +35,7 @@ impl Metric {
     pub const fn handlers(self) -> &'static [Handler] {
         match self {
             // Messages of the outbox are not counted: its alarm looks at the queue itself.
-            Self::Received => &[Handler::ContactRecords],
+            Self::Received | Self::ReceivedSummaries => &[Handler::ContactRecords],
             _ => &[],
         }
     }

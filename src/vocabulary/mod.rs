@@ -8,6 +8,7 @@
 //! - [`LookupStatus`], [`SaveStatus`]: the result of a lookup or a save
 //! - [`Reason`]: why it was skipped or failed
 //! - [`Degradation`]: smaller failures, which no answer shows
+//! - [`SummaryFailure`]: why Contact Lens could not summarise a contact
 //! - [`Metric`]: everything else that is counted and measured
 //! - [`IdentifyAttribute`], [`SaveAttribute`], [`LookupSource`]: what a flow reads
 //! - [`Setting`]: the environment variables
@@ -68,6 +69,7 @@ mod metric;
 mod reason;
 mod setting;
 mod status;
+mod summary_failure;
 
 pub use attribute::{IdentifyAttribute, LookupSource, SaveAttribute};
 pub use degradation::Degradation;
@@ -76,3 +78,4 @@ pub use metric::{Metric, MetricUnit, NAMESPACE, StatusMetric};
 pub use reason::Reason;
 pub use setting::{Setting, SettingForm};
 pub use status::{LookupStatus, SaveStatus, Status};
+pub use summary_failure::SummaryFailure;

@@ -44,6 +44,8 @@ words! {
         OutboxQueueUrl = "STICKY_CALLS_OUTBOX_QUEUE_URL" => unset("the URL of a queue", "there is no outbox"),
         /// Which contact records are saved: `identified` (contacts that identify was asked about) or `all`.
         Records = "STICKY_CALLS_RECORDS" => defaults_to("identified", "identified or all"),
+        /// Summaries by Contact Lens: `on` to save them for calls about which nobody typed anything. It needs the table.
+        ContactLens = "STICKY_CALLS_CONTACT_LENS" => defaults_to("off", "off, or on with STICKY_CALLS_TABLE"),
         /// The circuit breaker: `on`, or `off` to ask an API that is down every time. The template does not set it.
         Guard = "STICKY_CALLS_GUARD" => defaults_to("on", "on or off"),
     }

@@ -233,7 +233,7 @@ impl Aws {
 
     /// Creates a table like the template's and returns its name.
     pub async fn create_table(&self) -> String {
-        let name = unique("cache");
+        let name = unique("table");
         let parameters = json!({
             "TableName": name,
             "BillingMode": "PAY_PER_REQUEST",
@@ -245,6 +245,11 @@ impl Aws {
         let parameters = json!({"TableName": name, "TimeToLiveSpecification": ttl});
         self.ask(Service::DynamoDb, "UpdateTimeToLive", parameters).await;
         name
+    }
+
+    /// Lets time pass for the table in memory: its items expire that much sooner.
+    pub fn age(&self, time: Duration) {
+        lock(&self.state).memory.age(i64::try_from(time.as_secs()).expect("not that long"));
     }
 
     /// Every item of a table, as DynamoDB writes it.

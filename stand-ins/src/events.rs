@@ -75,12 +75,42 @@ pub fn record_of(id: &str, number: &str, attributes: Value) -> Value {
 
 /// The contact record of Jane's call that an agent wrapped up: the first in `events/contact_records.json`.
 pub fn record() -> Value {
-    let data = event("contact_records")["Records"][0]["kinesis"]["data"].take();
-    let record = STANDARD.decode(data.as_str().expect("text")).expect("Base64");
-    serde_json::from_slice(&record).expect("JSON")
+    data(&event("contact_records")).swap_remove(0)
 }
 
-/// A Kinesis event with these contact records.
+/// What the records of a Kinesis event hold, except what is no JSON.
+fn data(event: &Value) -> Vec<Value> {
+    let records = event["Records"].as_array().expect("records").iter();
+    let bytes =
+        records.map(|record| STANDARD.decode(record["kinesis"]["data"].as_str().expect("text")).expect("Base64"));
+    bytes.filter_map(|bytes| serde_json::from_slice(&bytes).ok()).collect()
+}
+
+/// The events of Contact Lens in `events/contact_lens.json`.
+pub fn contact_lens() -> Vec<Value> {
+    data(&event("contact_lens"))
+}
+
+/// Contact Lens' summary of a call.
+pub fn summary_of(contact_id: &str, text: &str) -> Value {
+    let event = json!({"Version": "1.0.0", "Channel": "VOICE", "AccountId": "123456789012", "LanguageCode": "en-US",
+        "InstanceId": "c8c0e68d-2200-4265-82c0-000000000000", "EventType": "SEGMENTS", "ContactId": contact_id});
+    with(event, "Segments", segments(text))
+}
+
+/// Contact Lens' summary of a chat, with this `OutputType`.
+pub fn summary_of_chat(contact_id: &str, text: &str, output_type: &str) -> Value {
+    let event = json!({"Version": "2.0.0", "Channel": "CHAT", "AccountId": "123456789012",
+        "InstanceId": "c8c0e68d-2200-4265-82c0-000000000000", "StreamingEventType": "SEGMENTS",
+        "StreamingSettings": {"LanguageCode": "en-US", "Output": "RedactedAndRaw"}, "OutputType": output_type});
+    with(with(event, "ContactId", contact_id), "Segments", segments(text))
+}
+
+fn segments(text: &str) -> Value {
+    json!([{"PostContactSummary": {"Content": text, "Status": "COMPLETED"}}])
+}
+
+/// A Kinesis event with these records.
 pub fn stream(records: &[Value]) -> Value {
     let record = |(number, record): (usize, &Value)| {
         json!({

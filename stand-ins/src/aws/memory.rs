@@ -17,6 +17,14 @@ impl Memory {
         self.items.values().cloned().collect()
     }
 
+    /// Makes every item expire this many seconds sooner.
+    pub(super) fn age(&mut self, seconds: i64) {
+        for item in self.items.values_mut() {
+            let expires_at = item["expires_at"]["N"].as_str().and_then(|text| text.parse::<i64>().ok());
+            item["expires_at"]["N"] = (expires_at.expect("a time") - seconds).to_string().into();
+        }
+    }
+
     /// Carries out an operation. Returns the status and the body of the answer.
     pub(super) fn answer(&mut self, operation: &str, parameters: &Value) -> (u16, Value) {
         match operation {

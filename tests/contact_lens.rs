@@ -1,0 +1,528 @@
+//! Contact Lens' summaries, on the running process: they are the words of calls about which nobody typed anything.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::aws::{Aws, AwsFault, Service};
+use stand_ins::events::{
+    call, contact_lens, guide, queue, record_of, stream, summary_of, summary_of_chat, with, with_contact,
+    with_parameters,
+};
+use stand_ins::log::{lines, metrics};
+use stand_ins::stack::Stack;
+use stand_ins::sticky_calls::Fault;
+
+const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
+const QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
+const TABLE: (&str, &str) = ("STICKY_CALLS_TABLE", "table");
+const ON: (&str, &str) = ("STICKY_CALLS_CONTACT_LENS", "on");
+const NUMBER: &str = "+13035550123";
+const CALL: &str = "00000000-0000-4000-9000-000000000001";
+const TEXT: &str = "The customer asked for a refund.";
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A function with a table and an outbox that saves Contact Lens' summaries.
+struct World {
+    aws: Aws,
+    stack: Stack,
+    messages_seen: usize,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(&[QUEUE, TABLE, ON]).await
+    }
+
+    async fn with(variables: &[(&str, &str)]) -> Self {
+        let aws = Aws::in_memory().await;
+        let stack = Stack::start_in(BOOTSTRAP, &aws, variables).await;
+        Self { aws, stack, messages_seen: 0 }
+    }
+
+    /// A batch of the stream comes. Nothing of it may be retried.
+    async fn comes(&mut self, records: &[Value]) {
+        assert_eq!(self.stack.invoke(&stream(records)).await, json!({"batchItemFailures": []}));
+    }
+
+    /// Lambda delivers the messages that were sent since the last time. Returns what came of each: how many are retried.
+    async fn deliver(&mut self) -> usize {
+        let sent = self.aws.messages().split_off(self.messages_seen);
+        self.messages_seen += sent.len();
+        let bodies: Vec<_> = sent.iter().map(|message| message["MessageBody"].as_str().unwrap().to_owned()).collect();
+        if bodies.is_empty() {
+            return 0;
+        }
+        let answer = self.stack.invoke(&queue(&bodies)).await;
+        answer["batchItemFailures"].as_array().unwrap().len()
+    }
+
+    /// The last issue and its source in each end that the API has taken.
+    fn last_issues(&self) -> Vec<(String, String)> {
+        let text = |end: &Value, name: &str| end["variables"][name].as_str().unwrap_or_default().to_owned();
+        let ends = self.stack.api.ended();
+        ends.iter().map(|end| (text(end, "last_issue"), text(end, "last_issue_source"))).collect()
+    }
+
+    fn assert_last_issues(&self, expected: &[(&str, &str)]) {
+        let expected: Vec<_> =
+            expected.iter().map(|(text, source)| ((*text).to_owned(), (*source).to_owned())).collect();
+        assert_eq!(self.last_issues(), expected);
+    }
+
+    /// Everything in the table, as one text.
+    async fn table(&self) -> String {
+        Value::from(self.aws.items("table").await).to_string()
+    }
+}
+
+const BY_CONTACT_LENS: (&str, &str) = (TEXT, "contact_lens");
+const SILENT: (&str, &str) = ("", "");
+
+/// The record of a call about which nobody typed anything.
+fn silent() -> Value {
+    record_of(CALL, NUMBER, json!({"customer_ref": "ref", "intent": "billing_issue", "intent_status": "open"}))
+}
+
+/// The record of the same call in which an agent has typed something.
+fn typed() -> Value {
+    with(silent(), "Attributes/call_summary", "Typed by an agent")
+}
+
+fn summary() -> Value {
+    summary_of(CALL, TEXT)
+}
+
+/// The record with this mark: these 16 digits after the call's id.
+fn marked(record: Value, call_id: &str, words: &str) -> Value {
+    with(record, "Attributes/sticky_calls_saved", format!("{call_id}.{words}"))
+}
+
+/// The agent's guide saves for the call, with these parameters.
+fn wrap_up(parameters: &[(&str, &str)]) -> Value {
+    let guide = with_contact(guide("guide", CALL), "Attributes", json!({"customer_ref": "ref"}));
+    let of_the_call = [("action", "save"), ("call_id", CALL), ("call_start", "2026-02-07T10:30:00Z")];
+    with_parameters(guide, &[&of_the_call, parameters].concat())
+}
+
+#[tokio::test]
+async fn the_summary_is_the_words_of_a_call_about_which_nobody_typed_anything() {
+    let mut world = World::new().await;
+    let paid = summary_of(CALL, "Paid 40 with card 4111 1111 1111 1111.");
+    world.comes(&[paid]).await;
+    assert_eq!(world.stack.api.received().len(), 0, "the customer is not known yet");
+    world.comes(&[silent()]).await;
+    let end = json!({
+        "call_id": CALL,
+        "customer_ref": "ref",
+        "intent": "billing_issue",
+        "intent_status": "open",
+        "variables": {
+            "last_issue": "Paid 40 with card [card number].",
+            "last_issue_source": "contact_lens",
+            "call_date": "2026-02-07T10:30:00Z",
+        },
+    });
+    assert_eq!(world.stack.api.ended(), [end]);
+    assert!(!world.table().await.contains("4111"));
+    // Both come again.
+    world.comes(&[silent(), summary()]).await;
+    world.comes(&[summary()]).await;
+    assert_eq!(world.stack.api.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_summary_that_comes_after_the_record_is_sent_as_a_standalone_end_even_days_later() {
+    for days in [0, 6] {
+        let mut world = World::new().await;
+        world.comes(&[silent()]).await;
+        world.aws.age(days * DAY);
+        world.comes(&[summary()]).await;
+        world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
+        let ends = world.stack.api.ended();
+        let call_id = ends[1]["call_id"].as_str().unwrap();
+        assert!(call_id.starts_with(&format!("{CALL}.")), "{call_id}");
+        assert_eq!((&ends[1]["intent"], &ends[1]["intent_status"]), (&json!("billing_issue"), &json!("open")));
+    }
+}
+
+#[tokio::test]
+async fn a_half_that_has_waited_for_seven_days_is_not_used() {
+    for (first, second) in [(summary(), silent()), (silent(), summary())] {
+        let mut world = World::new().await;
+        world.comes(&[first]).await;
+        world.aws.age(7 * DAY);
+        world.comes(&[second]).await;
+        world.assert_last_issues(&[SILENT]);
+    }
+}
+
+#[tokio::test]
+async fn record_and_summary_in_one_batch_are_one_end() {
+    for batch in [[silent(), summary()], [summary(), silent()]] {
+        let mut world = World::new().await;
+        world.comes(&batch).await;
+        world.assert_last_issues(&[BY_CONTACT_LENS]);
+        assert_eq!(world.stack.api.received().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_calls_again_is_known_by_contact_lens_summary() {
+    let mut world = World::new().await;
+    world.comes(&[with(silent(), "Attributes/customer_ref", ""), summary()]).await;
+    assert!(world.last_issues().is_empty(), "nobody was looked up");
+    let looked_up = with(with(silent(), "Attributes/customer_ref", ""), "Attributes/lookup_status", "unavailable");
+    let other = "00000000-0000-4000-9000-000000000002";
+    world.comes(&[with(looked_up, "ContactId", other), summary_of(other, TEXT)]).await;
+    let block =
+        with_parameters(call("00000000-0000-4000-9000-000000000003", NUMBER), &[("returning_threshold", "0.4")]);
+    let answer = world.stack.invoke(&block).await;
+    assert_eq!((&answer["last_issue"], &answer["last_issue_source"]), (&json!(TEXT), &json!("contact_lens")));
+    let context = answer["customer_context"].as_str().unwrap();
+    assert!(context.contains(&format!("Last issue, by Contact Lens (2026-02-07): {TEXT}")), "{context}");
+}
+
+#[tokio::test]
+async fn what_an_agent_typed_is_never_replaced_whatever_comes_first() {
+    const TYPED: (&str, &str) = ("Typed by an agent", "call_summary");
+    for batches in [
+        vec![vec![summary()], vec![typed()]],
+        vec![vec![typed()], vec![summary()]],
+        vec![vec![typed(), summary()]],
+        vec![vec![summary(), typed()]],
+        vec![vec![silent(), summary(), typed()]],
+        vec![vec![silent(), typed()], vec![summary()]],
+    ] {
+        let mut world = World::new().await;
+        for batch in &batches {
+            world.comes(batch).await;
+        }
+        world.assert_last_issues(&[TYPED]);
+    }
+    // The agent corrects an empty wrap-up after the summary has been sent.
+    let mut world = World::new().await;
+    for batch in [[silent(), summary()], [typed(), summary()]] {
+        world.comes(&batch).await;
+    }
+    world.assert_last_issues(&[BY_CONTACT_LENS, TYPED]);
+}
+
+#[tokio::test]
+async fn words_that_are_known_from_the_table_alone_keep_the_summary_out() {
+    let save = wrap_up(&[("agent_notes", "Typed by an agent")]);
+    // The flow stores neither the notes nor the mark.
+    for is_up in [true, false] {
+        let mut world = World::new().await;
+        world.stack.api.fail_always((!is_up).then(|| Fault::status(503)));
+        let status = if is_up { "saved" } else { "queued" };
+        assert_eq!(world.stack.invoke(&save).await["save_status"], status);
+        world.comes(&[summary()]).await;
+        world.comes(&[silent()]).await;
+        world.stack.api.fail_always(None);
+        assert_eq!(world.deliver().await, 0);
+        let notes: Vec<_> = world.last_issues().into_iter().filter(|(text, _)| !text.is_empty()).collect();
+        assert_eq!(notes, [("Typed by an agent".to_owned(), "agent_notes".to_owned())], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn words_that_are_known_by_the_mark_alone_keep_the_summary_out() {
+    let mut world = World::new().await;
+    world.comes(&[summary()]).await;
+    world.comes(&[marked(silent(), CALL, "0123456789abcdef")]).await;
+    world.assert_last_issues(&[SILENT]);
+    // What was waiting is deleted.
+    assert!(!world.table().await.contains(TEXT));
+}
+
+#[tokio::test]
+async fn a_status_alone_does_not_keep_the_summary_out() {
+    let mut world = World::new().await;
+    let answer = world.stack.invoke(&wrap_up(&[("intent_status", "open")])).await;
+    let (call_id, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
+    world.comes(&[marked(silent(), call_id, words), summary()]).await;
+    world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
+}
+
+#[tokio::test]
+async fn words_that_were_copied_from_another_call_do_not_keep_the_summary_out() {
+    let mut world = World::new().await;
+    let answer = world.stack.invoke(&wrap_up(&[("call_summary", "Typed by an agent")])).await;
+    let (first, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
+    // A chat is taken up again: Connect copies the attributes of the first one.
+    let second = "00000000-0000-4000-9000-000000000002";
+    let resumed = with(with(silent(), "ContactId", second), "Attributes/intent_status", Value::Null);
+    let resumed = marked(with(resumed, "Attributes/call_summary", "Typed by an agent"), first, words);
+    world.comes(&[resumed, summary_of(second, TEXT)]).await;
+    world.assert_last_issues(&[("Typed by an agent", "call_summary"), BY_CONTACT_LENS]);
+}
+
+#[tokio::test]
+async fn the_summary_of_any_segment_is_sent_with_the_calls_id() {
+    let mut world = World::new().await;
+    let second = "00000000-0000-4000-9000-000000000002";
+    let first = with(silent(), "NextContactId", second);
+    let transferred = with(with(silent(), "ContactId", second), "InitialContactId", CALL);
+    let transferred = with(transferred, "InitiationMethod", "QUEUE_TRANSFER");
+    world.comes(&[first.clone()]).await;
+    assert!(world.last_issues().is_empty(), "the call goes on");
+    world.comes(&[summary()]).await;
+    world.comes(&[transferred]).await;
+    world.comes(&[summary_of(second, "It was sent.")]).await;
+    world.assert_last_issues(&[BY_CONTACT_LENS, ("It was sent.", "contact_lens")]);
+    assert!(world.stack.api.ended().iter().all(|end| end["call_id"].as_str().unwrap().starts_with(CALL)));
+}
+
+#[tokio::test]
+async fn a_contact_that_we_placed_is_saved_if_contact_lens_summarised_it() {
+    let mut world = World::new().await;
+    let placed = with(silent(), "InitiationMethod", "OUTBOUND");
+    world.comes(&[placed]).await;
+    assert!(world.last_issues().is_empty());
+    world.comes(&[summary()]).await;
+    world.assert_last_issues(&[BY_CONTACT_LENS]);
+}
+
+#[tokio::test]
+async fn a_redacted_summary_replaces_a_raw_one_that_was_not_sent_yet() {
+    let [raw, redacted] = [("Jane asked.", "Raw"), ("[NAME] asked.", "Redacted")]
+        .map(|(text, output_type)| summary_of_chat(CALL, text, output_type));
+    let expected = [("[NAME] asked.", "contact_lens")];
+    for batches in [
+        vec![vec![raw.clone(), redacted.clone(), silent()]],
+        vec![vec![redacted.clone(), raw.clone(), silent()]],
+        vec![vec![raw.clone()], vec![redacted.clone()], vec![silent()]],
+        vec![vec![redacted.clone()], vec![raw.clone()], vec![silent()]],
+        vec![vec![redacted.clone()], vec![raw.clone(), silent()]],
+    ] {
+        let mut world = World::new().await;
+        for batch in &batches {
+            world.comes(batch).await;
+        }
+        world.assert_last_issues(&expected);
+        assert!(!world.table().await.contains("Jane asked"));
+    }
+    // The raw one waits in the outbox.
+    let mut world = World::new().await;
+    world.stack.api.fail_always(Some(Fault::status(503)));
+    world.comes(&[silent(), raw.clone()]).await;
+    world.comes(&[redacted.clone()]).await;
+    world.stack.api.fail_always(None);
+    assert_eq!(world.deliver().await, 0);
+    world.assert_last_issues(&expected);
+    // The raw one was sent: a contact has one summary.
+    let mut world = World::new().await;
+    for batch in [vec![silent(), raw], vec![redacted]] {
+        world.comes(&batch).await;
+    }
+    world.assert_last_issues(&[("Jane asked.", "contact_lens")]);
+}
+
+#[tokio::test]
+async fn what_contact_lens_says_of_a_contact_that_is_never_saved_is_deleted_and_not_sent() {
+    let segment = |name: &str, value: &str| with(silent(), "SegmentAttributes", json!({name: {"ValueString": value}}));
+    let records = [
+        with(silent(), "Attributes/sticky_calls_opt_out", "yes"),
+        with(silent(), "InitiationMethod", "MONITOR"),
+        with(silent(), "InitiationMethod", "EXTERNAL_OUTBOUND"),
+        with(silent(), "InitiationMethod", "DISCONNECT"),
+        segment("connect:Subtype", "connect:Guide"),
+        segment("connect:ValidationTestType", "EXPERIENCE_VALIDATION"),
+        segment("connect:RedactedFields", "ALL"),
+        with(silent(), "Attributes", json!({})),
+    ];
+    for record in &records {
+        for batches in [[vec![summary()], vec![record.clone()]], [vec![record.clone()], vec![summary()]]] {
+            let mut world = World::new().await;
+            for batch in &batches {
+                world.comes(batch).await;
+            }
+            assert!(!world.table().await.contains(TEXT), "{record}");
+            // An older version of the record comes late.
+            world.comes(&[with(silent(), "NextContactId", "next"), summary()]).await;
+            assert!(!world.table().await.contains(TEXT), "{record}");
+            assert_eq!(world.stack.api.received().len(), 0, "{record}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_opt_out_in_any_segment_deletes_what_contact_lens_says_of_the_call() {
+    let mut world = World::new().await;
+    let second = "00000000-0000-4000-9000-000000000002";
+    let transferred = with(with(silent(), "ContactId", second), "InitialContactId", CALL);
+    let opted_out = with(transferred, "Attributes/sticky_calls_opt_out", "yes");
+    world.comes(&[summary()]).await;
+    world.comes(&[silent(), opted_out]).await;
+    world.comes(&[summary(), summary_of(second, TEXT)]).await;
+    assert!(!world.table().await.contains(TEXT));
+    // The opt-out came by a flow, and the record does not show it.
+    let mut world = World::new().await;
+    let save = wrap_up(&[("sticky_calls_opt_out", "yes")]);
+    assert_eq!(world.stack.invoke(&save).await["error"], "opted_out");
+    world.comes(&[silent(), summary()]).await;
+    assert!(world.last_issues().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_api_is_down_the_outbox_keeps_the_summary() {
+    let mut world = World::new().await;
+    world.stack.api.fail_always(Some(Fault::status(503)));
+    world.comes(&[silent()]).await;
+    world.comes(&[summary()]).await;
+    world.comes(&[summary(), silent()]).await;
+    world.stack.api.fail_always(None);
+    assert_eq!(world.deliver().await, 0);
+    let ends = world.last_issues();
+    let with_text: Vec<_> = ends.iter().filter(|(text, _)| !text.is_empty()).collect();
+    assert_eq!(with_text, [&(TEXT.to_owned(), "contact_lens".to_owned())], "{ends:?}");
+    // A contact whose data is deleted meanwhile.
+    let mut world = World::new().await;
+    world.stack.api.fail_always(Some(Fault::status(503)));
+    world.comes(&[summary(), silent()]).await;
+    let deleted = with(silent(), "SegmentAttributes", json!({"connect:RedactedFields": {"ValueString": "ALL"}}));
+    world.comes(&[deleted]).await;
+    world.stack.api.fail_always(None);
+    assert_eq!(world.deliver().await, 0);
+    assert!(world.last_issues().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_table_is_down_records_are_saved_without_words_and_the_outbox_brings_the_halves_together() {
+    for fault in [AwsFault::Hang, AwsFault::Reset, AwsFault::Status(500), AwsFault::Refused("ThrottlingException")] {
+        for batches in [[vec![silent()], vec![summary()]], [vec![summary()], vec![silent()]]] {
+            let mut world = World::new().await;
+            world.aws.fail(Service::DynamoDb, Some(fault.clone()));
+            for batch in &batches {
+                world.comes(batch).await;
+            }
+            world.assert_last_issues(&[SILENT]);
+            let messages = world.aws.messages();
+            let halves = messages.iter().filter(|message| message["MessageBody"].as_str().unwrap().contains("halves"));
+            assert_eq!(halves.count(), 2, "{fault:?}");
+            world.aws.fail(Service::DynamoDb, None);
+            assert_eq!(world.deliver().await, 0);
+            world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
+            let log = world.stack.function.stop().await;
+            for line in &metrics(&log)[..2] {
+                assert_eq!((&line["degraded"], line["not_kept"].as_u64()), (&json!(1), None), "{fault:?}: {line}");
+            }
+            assert!(!log.contains("refund") && !log.contains(NUMBER), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn halves_that_still_find_no_table_stay_in_the_outbox() {
+    let mut world = World::new().await;
+    world.aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
+    world.comes(&[summary()]).await;
+    assert_eq!(world.deliver().await, 1);
+}
+
+#[tokio::test]
+async fn both_halves_in_one_batch_need_no_table() {
+    let mut world = World::new().await;
+    world.aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
+    world.comes(&[summary(), silent()]).await;
+    world.assert_last_issues(&[BY_CONTACT_LENS]);
+}
+
+#[tokio::test]
+async fn a_summary_that_neither_table_nor_outbox_takes_is_retried_and_a_record_is_not() {
+    for variables in [&[TABLE, ON][..], &[TABLE, ON, QUEUE]] {
+        let mut world = World::with(variables).await;
+        world.aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
+        world.aws.fail(Service::Sqs, Some(AwsFault::Refused("QueueDoesNotExist")));
+        let batch = stream(&[silent(), summary_of("other", TEXT), with(silent(), "ContactId", "third")]);
+        let answer = world.stack.invoke(&batch).await;
+        let failed: Vec<_> = answer["batchItemFailures"].as_array().unwrap().iter().collect();
+        let of = |number: usize| json!({"itemIdentifier": batch["Records"][number]["kinesis"]["sequenceNumber"]});
+        assert!(failed.contains(&&of(1)) && !failed.contains(&&of(0)), "{answer}");
+        world.aws.fail(Service::DynamoDb, None);
+        world.comes(&[summary_of("other", TEXT)]).await;
+        world.comes(&[with(silent(), "ContactId", "other")]).await;
+        assert!(world.last_issues().contains(&(TEXT.to_owned(), "contact_lens".to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn without_the_setting_or_without_a_table_the_events_are_passed_over() {
+    for variables in [&[QUEUE, TABLE][..], &[QUEUE, ON], &[]] {
+        let mut world = World::with(variables).await;
+        let events = [contact_lens(), vec![summary(), silent()]].concat();
+        world.comes(&events).await;
+        world.assert_last_issues(&[SILENT]);
+        let rows = world.table().await;
+        assert!(!rows.contains("refund") && !rows.contains("typed:"), "{rows}");
+        let log = world.stack.function.stop().await;
+        assert!(!log.contains("INSUFFICIENT"), "{log}");
+        assert_eq!(lines(&log, "unusable setting").len(), usize::from(variables == [QUEUE, ON]), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn failed_summaries_are_counted_by_their_code_and_every_other_event_is_ignored() {
+    let failed = |code: Value| {
+        let segments = json!([{"PostContactSummary": {"Status": "FAILED", "FailureCode": code}}]);
+        with(summary_of("4a573372-1f28-4e26-b97b-000000000031", ""), "Segments", segments)
+    };
+    let codes = ["QUOTA_EXCEEDED", "QUOTA_EXCEEDED", "INTERNAL_ERROR", "SOMETHING_NEW", "Jane Doe"];
+    let mut events: Vec<_> = codes.iter().map(|code| failed(json!(code))).collect();
+    events.push(failed(Value::Null));
+    let others = contact_lens().into_iter().filter(|event| !event.to_string().contains("PostContactSummary"));
+    events.extend(others);
+    let mut world = World::new().await;
+    world.comes(&events).await;
+    let log = world.stack.function.stop().await;
+    let line = &metrics(&log)[0];
+    let count = |name: &str| line[name].as_u64().unwrap_or_default();
+    assert_eq!(["QUOTA_EXCEEDED", "INTERNAL_ERROR", "OTHER_FAILURE"].map(count), [2, 1, 3]);
+    assert_eq!([count("received"), count("received_summaries")], [events.len() as u64, 6]);
+    assert_eq!(lines(&log, "Contact Lens has no summary of a contact").len(), 6);
+    assert!(!log.contains("Jane"), "{log}");
+    assert!(world.aws.items("table").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_sample_events_leave_one_half_for_each_contact() {
+    let mut world = World::new().await;
+    world.comes(&contact_lens()).await;
+    let table = world.table().await;
+    assert!(table.contains("summary:4a573372-1f28-4e26-b97b-000000000031") && table.contains("[card number]"));
+    assert!(table.contains("[NAME] reported a broken router") && !table.contains("Jane Doe reported"), "{table}");
+    assert_eq!(world.aws.items("table").await.len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server for SQS and DynamoDB, whose address is in STICKY_CONNECT_MOTO"]
+async fn moto_halves_meet_in_the_table_in_either_order_and_tombstones_keep_late_ones_out() {
+    let aws = Aws::start().await;
+    let (outbox, _) = aws.create_queue(15).await;
+    let table = aws.create_table().await;
+    let variables = [("STICKY_CALLS_OUTBOX_QUEUE_URL", outbox.as_str()), ("STICKY_CALLS_TABLE", &table), ON];
+    let stack = Stack::start_in(BOOTSTRAP, &aws, &variables).await;
+    let mut world = World { aws, stack, messages_seen: 0 };
+    let contact = |number: usize| format!("00000000-0000-4000-9000-00000000001{number}");
+    let silent = |number: usize| with(silent(), "ContactId", contact(number));
+    let [raw, redacted] = [("Jane asked.", "Raw"), ("[NAME] asked.", "Redacted")]
+        .map(|(text, output_type)| summary_of_chat(&contact(3), text, output_type));
+    for batch in [
+        vec![summary_of(&contact(1), TEXT)],
+        vec![silent(1)],
+        vec![with(silent(2), "NextContactId", "next")],
+        vec![summary_of(&contact(2), TEXT)],
+        vec![redacted],
+        vec![raw],
+        vec![silent(3)],
+        vec![with(silent(4), "Attributes/sticky_calls_opt_out", "yes")],
+        vec![summary_of(&contact(4), TEXT), with(silent(4), "NextContactId", "next")],
+    ] {
+        world.comes(&batch).await;
+    }
+    let expected = [BY_CONTACT_LENS, BY_CONTACT_LENS, ("[NAME] asked.", "contact_lens")];
+    world.assert_last_issues(&expected);
+    let rows = Value::from(world.aws.items(&table).await).to_string();
+    assert!(!rows.contains("Jane asked"), "{rows}");
+}
