@@ -10,6 +10,7 @@ MOST = {
     **LEAST,
     "ConnectInstanceArn": INSTANCE,
     "ContactRecordsStreamArn": "arn:aws:kinesis:eu-central-1:123456789012:stream/records",
+    "ContactLensStreamArn": "arn:aws:kinesis:eu-central-1:123456789012:stream/analysis",
     **{
         f"{kind}QueueArn": f"{INSTANCE}/queue/11111111-2222-3333-4444-00000000000{number}"
         for number, kind in enumerate(("", "Billing", "TechnicalSupport", "Sales", "Escalation", "Vip", "Callback"))

@@ -27,6 +27,8 @@ SWITCHES = [
     {"CacheTtlSeconds": "0"}, {"DeploymentType": "AllAtOnce"}, {"AlarmTopicArn": OTHER["AlarmTopicArn"]},
     *({name: MOST[name]} for name in ("ConnectInstanceArn", "ContactRecordsStreamArn", "AlarmEmail")),
     {name: MOST[name] for name in ("ConnectInstanceArn", "QueueArn", "HoursArn")},
+    {name: MOST[name] for name in ("ContactRecordsStreamArn", "ContactLensStreamArn")},
+    {name: MOST["ContactRecordsStreamArn"] for name in ("ContactRecordsStreamArn", "ContactLensStreamArn")},
 ]
 
 # For parameters whose values are easily mistaken: how they begin, how they may go on, and how they may not.
@@ -51,6 +53,8 @@ def in_queue(name):
 
 
 LOOKUPS, RECORDS = ours("unavailable", "start_call"), ("AWS/Kinesis", "IncomingRecords", "records")
+ANALYSIS = ("AWS/Kinesis", "IncomingRecords", "analysis")
+RECEIVED, SUMMARIES = (ours(name, "contact_records") for name in ("received", "received_summaries"))
 
 # Each way of failing in silence: what was measured in one period, and the alarms that fire.
 SILENT = [
@@ -67,6 +71,10 @@ SILENT = [
     *(({in_queue(name): [1]}, ["DeadLettersAlarm"]) for name in ("DeadLetters", "FailedInvocations", "FailedRecords")),
     ({("AWS/Lambda", "IteratorAge", "<SaveFunction>"): [900_000]}, ["StreamBehindAlarm"]),
     ({RECORDS: [1]}, ["StreamBehindAlarm"]),
+    ({ANALYSIS: [90]}, ["StreamBehindAlarm"]),
+    # One of the two streams is not read.
+    ({RECORDS: [1], ANALYSIS: [90], RECEIVED: [2], SUMMARIES: [2]}, ["StreamBehindAlarm"]),
+    ({RECORDS: [1], ANALYSIS: [90], RECEIVED: [1]}, ["StreamBehindAlarm"]),
     *(({("AWS/Lambda", metric, f"<{function}>"): [1]}, ["FunctionsFailAlarm"])
       for metric in ("Errors", "Throttles") for function in FUNCTIONS),
     *(({("AWS/Connect", "ContactFlowErrors", f"stack {flow}"): [3], LOOKUPS: [0] * 3}, ["FlowErrorsAlarm"])
@@ -74,7 +82,7 @@ SILENT = [
     # All is well, although single things went wrong.
     ({LOOKUPS: [1] * 2 + [0] * 3, ours("degraded"): [1] * 2, ours("api_ms"): [1500], ours("answer_ms"): [2500],
       ours("outbox_wait_s"): [900], in_queue("Outbox"): [5, 0], in_queue("DeadLetters"): [0], RECORDS: [3],
-      ours("received", "contact_records"): [3], ("AWS/Lambda", "IteratorAge", "<SaveFunction>"): [5_000],
+      ANALYSIS: [90], RECEIVED: [3, 2], SUMMARIES: [2], ("AWS/Lambda", "IteratorAge", "<SaveFunction>"): [5_000],
       ("AWS/Lambda", "Errors", "<SaveFunction>"): [0], ("AWS/Connect", "ContactFlowErrors", "stack inbound"): [4]}, []),
     ({}, []),
 ]
@@ -141,7 +149,9 @@ BREAKS = [
         ("Outbox", "FunctionResponseTypes", "a batch is retried as a whole"),
         ("ContactRecords", "BisectBatchOnFunctionError", "does not isolate a record that fails"),
         ("ContactRecords", "MaximumRetryAttempts", "a record that fails stops its shard"),
-        ("ContactRecords", "DestinationConfig", "tells nobody of records that fail"))),
+        ("ContactRecords", "DestinationConfig", "tells nobody of records that fail"),
+        ("ContactLens", "FunctionResponseTypes", "a batch is retried as a whole"),
+        ("ContactLens", "MaximumRetryAttempts", "a record that fails stops its shard"))),
     (of("IdentifyRole", f"{POLICY}/3/Resource", "*"), ["IdentifyRole: allows sqs:SendMessage on *"]),
     (of("IdentifyRole", f"{POLICY}/0/Action", "logs:*"), ["IdentifyRole: allows logs:* on IdentifyLogGroup.Arn"]),
     (of("SaveRole", f"{POLICY}/0/NotAction", "logs:DeleteLogGroup"), ["SaveRole: allows everything but something"]),
@@ -160,6 +170,7 @@ BREAKS = [
                               *(f"SaveFunction: no AWS::{kind} is for its alias" for kind in kinds)])
       for name, path, kinds in (
           ("OutboxSubscription", "FunctionName", []), ("ContactRecordsSubscription", "FunctionName", []),
+          ("ContactLensSubscription", "FunctionName", []),
           ("WrapUpFlow", "Content/Fn::Sub/1/SaveFunctionArn", []),
           ("SaveModule", "Content/Fn::Sub/1/SaveFunctionArn", []),
           ("SavePermission", "FunctionName", ["Lambda::Permission"]),
@@ -261,6 +272,15 @@ class TheAlarms(unittest.TestCase):
                                         ("SlowAnswersAlarm", "answer_ms", timeout + 250)):
                 self.assertTrue(breaches(translated, alarm, {ours(metric): [late]}))
                 self.assertFalse(breaches(translated, alarm, {ours(metric): [late - 1]}))
+
+    def test_in_a_shared_stream_events_that_are_filtered_out_fire_no_alarm_within_three_quarters_of_an_hour(self):
+        shared = Translated(template(), {**MOST, "ContactLensStreamArn": MOST["ContactRecordsStreamArn"]})
+        for minutes, fires in ((45, False), (75, True)):
+            call = {minute: {RECORDS: [30]} for minute in range(minutes)} | {minutes: {RECORDS: [2], RECEIVED: [2]}}
+            self.assertEqual("ALARM" in states(shared, "StreamBehindAlarm", call, minutes + 60), fires)
+        # Without Contact Lens half an hour is enough.
+        alone = Translated(template(), {**MOST, "ContactLensStreamArn": ""})
+        self.assertIn("ALARM", states(alone, "StreamBehindAlarm", {minute: {RECORDS: [1]} for minute in range(31)}, 32))
 
     def test_the_outboxs_alarm_stays_red_until_nothing_waits(self):
         # Minutes between the tries of a message that the API does not take, an hour at most; and how late one may be.
