@@ -265,7 +265,7 @@ async fn the_summary_of_any_segment_is_sent_with_the_calls_id() {
     let first = with(silent(), "NextContactId", second);
     let transferred = with(with(silent(), "ContactId", second), "InitialContactId", CALL);
     let transferred = with(transferred, "InitiationMethod", "QUEUE_TRANSFER");
-    world.comes(&[first.clone()]).await;
+    world.comes(&[first]).await;
     assert!(world.last_issues().is_empty(), "the call goes on");
     world.comes(&[summary()]).await;
     world.comes(&[transferred]).await;
@@ -307,7 +307,7 @@ async fn a_redacted_summary_replaces_a_raw_one_that_was_not_sent_yet() {
     let mut world = World::new().await;
     world.stack.api.fail_always(Some(Fault::status(503)));
     world.comes(&[silent(), raw.clone()]).await;
-    world.comes(&[redacted.clone()]).await;
+    world.comes(std::slice::from_ref(&redacted)).await;
     world.stack.api.fail_always(None);
     assert_eq!(world.deliver().await, 0);
     world.assert_last_issues(&expected);

@@ -1,15 +1,25 @@
 //! Whole outages, with counts: what went in, and what came out when they were over.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use stand_ins::aws::{Aws, AwsFault, Service};
+use stand_ins::contact_centre::{Caller, ContactCentre};
 use stand_ins::events::{
-    call, event, guide, queue, record_of, stream, with, with_attribute, with_contact, with_parameters,
+    call, event, guide, queue, record_of, stream, summary_of, with, with_attribute, with_contact, with_parameters,
 };
 use stand_ins::stack::Stack;
-use stand_ins::sticky_calls::{Customer, Fault};
+use stand_ins::sticky_calls::{Customer, Fault, KEY, StickyCalls};
+use sticky_connect::app::{App, Invocation};
+use sticky_connect::config::Config;
+use sticky_connect::services::Services;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 const QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
@@ -236,4 +246,303 @@ async fn with_the_table_down_every_save_is_delivered_and_the_outbox_invalidates_
         assert_eq!(stack.invoke(&queue(&rest)).await, json!({"batchItemFailures": []}));
         assert_eq!(stack.api.ended().len(), 3, "{fault:?}");
     }
+}
+
+/// Everything that is logged, at every level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+const CALLS: usize = 300;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// One of the three hundred calls. Each is another customer's.
+#[derive(Clone, Copy)]
+struct Conversation(usize);
+
+/// How a call gets its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    /// An agent types them: into the form of our flow, into one that stores nothing, or elsewhere, so that only the
+    /// record has them.
+    TypedInOurForm,
+    TypedInAnotherForm,
+    TypedElsewhere,
+    /// Contact Lens summarises the call.
+    Summarised,
+    Neither,
+}
+
+impl Conversation {
+    fn words(self) -> Words {
+        let typed = [Words::TypedInOurForm, Words::TypedInAnotherForm, Words::TypedElsewhere];
+        match self.0 % 3 {
+            0 => typed[self.0 / 3 % 3],
+            1 => Words::Summarised,
+            _ => Words::Neither,
+        }
+    }
+
+    fn is_typed(self) -> bool {
+        !matches!(self.words(), Words::Summarised | Words::Neither)
+    }
+
+    /// Contact Lens also summarises every second call about which somebody typed something.
+    fn is_summarised(self) -> bool {
+        self.words() == Words::Summarised || self.is_typed() && (self.0 / 3).is_multiple_of(2)
+    }
+
+    fn typed(self) -> String {
+        format!("Typed in call {}.", self.0)
+    }
+
+    fn summarised(self) -> String {
+        format!("Contact Lens about call {}.", self.0)
+    }
+
+    fn id(self) -> String {
+        format!("00000000-0000-4000-9000-{:012}", self.0)
+    }
+
+    fn number(self) -> String {
+        format!("+1303555{:04}", self.0)
+    }
+
+    /// The attributes of its contact. Every second lookup has failed.
+    fn attributes(self) -> Value {
+        let (customer_ref, status) =
+            if self.0.is_multiple_of(2) { (format!("ref {}", self.0), "new") } else { (String::new(), "unavailable") };
+        json!({"call_id": self.id(), "call_start": "2026-02-07T10:30:00.000Z", "caller_number": self.number(),
+            "customer_ref": customer_ref, "lookup_status": status, "intent": "billing_issue"})
+    }
+
+    /// The block that saves what an agent typed into a form.
+    fn wrap_up(self) -> Value {
+        let attributes = self.attributes();
+        let id = self.id();
+        let text = |name: &str| attributes[name].as_str().unwrap();
+        let parameters = [
+            ("action", "save"),
+            ("call_id", &id),
+            ("customer_ref", text("customer_ref")),
+            ("call_summary", &self.typed()),
+        ];
+        with_parameters(with_contact(guide("guide", &id), "Attributes", attributes.clone()), &parameters)
+    }
+
+    fn record(self) -> Value {
+        let attributes = match self.words() {
+            Words::TypedInOurForm | Words::TypedElsewhere => with(self.attributes(), "call_summary", self.typed()),
+            _ => self.attributes(),
+        };
+        record_of(&self.id(), &self.number(), attributes)
+    }
+
+    fn summary(self) -> Value {
+        summary_of(&self.id(), &self.summarised())
+    }
+}
+
+/// What comes to the save function.
+#[derive(Clone)]
+enum Incoming {
+    Flow(Value),
+    Record(Value),
+}
+
+/// The save function within this process, whose clock can be stopped.
+struct Save {
+    app: App,
+    aws: Aws,
+    api: StickyCalls,
+    delivered: usize,
+}
+
+impl Save {
+    async fn start() -> Self {
+        let (aws, api) = (Aws::in_memory().await, StickyCalls::start().await);
+        let mut variables: BTreeMap<String, String> = aws.variables().into_iter().collect();
+        let ours = [QUEUE, TABLE, ("STICKY_CALLS_CONTACT_LENS", "on"), ("STICKY_CALLS_API_KEY", KEY)];
+        variables.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        variables.insert("STICKY_CALLS_API_URL".to_owned(), api.url());
+        let (config, malformed) = Config::read(|name| variables.get(name).cloned());
+        assert_eq!(malformed, []);
+        Self { app: App::new(Services::new(config)), aws, api, delivered: 0 }
+    }
+
+    async fn invoke(&self, event: &Value) -> Value {
+        // A deadline of 0 means that it is not known.
+        let invocation = Invocation { request_id: "request", deadline_ms: 0 };
+        let payload = event.to_string();
+        serde_json::to_value(self.app.answer(&payload, invocation).await).unwrap()
+    }
+
+    /// Everything comes in this order, the records in batches. The API is down in the middle.
+    async fn take(&self, incoming: &[Incoming]) {
+        let (down, up) = (incoming.len() * 4 / 10, incoming.len() * 7 / 10);
+        let mut batch = Vec::new();
+        for (number, incoming) in incoming.iter().enumerate() {
+            self.api.fail_always((down..up).contains(&number).then(|| Fault::status(503)));
+            match incoming {
+                Incoming::Record(record) => batch.push(record.clone()),
+                Incoming::Flow(event) => assert_eq!(self.invoke(event).await["success"], "true"),
+            }
+            if batch.len() == 7 {
+                self.take_batch(&std::mem::take(&mut batch)).await;
+            }
+        }
+        self.take_batch(&batch).await;
+    }
+
+    async fn take_batch(&self, batch: &[Value]) {
+        if !batch.is_empty() {
+            assert_eq!(self.invoke(&stream(batch)).await, json!({"batchItemFailures": []}));
+        }
+    }
+
+    /// SQS delivers what waits, some of it twice.
+    async fn drain(&mut self) {
+        let waiting = bodies(&self.aws).split_off(self.delivered);
+        self.delivered += waiting.len();
+        let mut deliveries: Vec<_> = waiting.iter().chain(waiting.iter().step_by(5)).cloned().collect();
+        shuffle(&mut deliveries);
+        for batch in deliveries.chunks(10) {
+            assert_eq!(self.invoke(&queue(batch)).await, json!({"batchItemFailures": []}));
+        }
+    }
+
+    /// A day passes, for the process and for the table.
+    async fn sleep_for_a_day(&self) {
+        tokio::time::pause();
+        tokio::time::advance(DAY).await;
+        tokio::time::resume();
+        self.aws.age(DAY);
+    }
+}
+
+#[test]
+fn of_three_hundred_calls_every_typed_text_and_every_summary_of_an_untyped_call_is_kept_and_none_is_spoken() {
+    // A process has a larger stack than a test's thread, and the AWS SDK needs it if it is not optimised.
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(three_hundred_calls());
+    });
+    thread.unwrap().join().unwrap();
+}
+
+async fn three_hundred_calls() {
+    let log = Log::default();
+    // Like the function itself: only its own lines.
+    let ours = Targets::new().with_target("sticky_connect", tracing::Level::TRACE);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log.clone());
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ours).with(lines)).unwrap();
+    let mut save = Save::start().await;
+    let calls = || (0..CALLS).map(Conversation);
+    let known = calls().filter(|call| call.0.is_multiple_of(2));
+    for call in known {
+        let customer_ref = format!("ref {}", call.0);
+        save.api.remember(Customer { customer_ref, ani: Some(call.number()), ..Customer::default() });
+    }
+
+    let (mut at_once, mut late) = (Vec::new(), Vec::new());
+    for call in calls() {
+        at_once.push(Incoming::Record(call.record()));
+        if matches!(call.words(), Words::TypedInOurForm | Words::TypedInAnotherForm) {
+            at_once.push(Incoming::Flow(call.wrap_up()));
+        }
+        if call.is_summarised() {
+            let is_late = (call.0 / 3).is_multiple_of(10);
+            if is_late { &mut late } else { &mut at_once }.push(Incoming::Record(call.summary()));
+        }
+    }
+    let again: Vec<_> = at_once.iter().step_by(4).cloned().collect();
+    at_once.extend(again);
+    shuffle(&mut at_once);
+    save.take(&at_once).await;
+    save.api.fail_always(None);
+    save.drain().await;
+    save.sleep_for_a_day().await;
+    late.extend(late.clone());
+    shuffle(&mut late);
+    save.take(&late).await;
+    save.api.fail_always(None);
+    save.drain().await;
+
+    let ends = save.api.ended();
+    let times = |text: &str| ends.iter().filter(|end| end["variables"].to_string().contains(text)).count();
+    let customers = save.api.customers();
+    let of = |call: Conversation| {
+        let with_number: Vec<_> = customers.iter().filter(|known| known.ani == Some(call.number())).collect();
+        let [Customer { variables, .. }] = &with_number[..] else { panic!("{with_number:?}") };
+        let text = |name: &str| variables.get(name).cloned().unwrap_or_default();
+        (text("last_issue"), text("last_issue_source"))
+    };
+    let count = |holds: &dyn Fn(Conversation) -> bool| calls().filter(|call| holds(*call)).count();
+    let typed = count(&|call| call.is_typed() && times(&call.typed()) == 1);
+    let typed_is_last = count(&|call| call.is_typed() && of(call) == (call.typed(), "call_summary".to_owned()));
+    let is_kept = |call: Conversation| call.words() == Words::Summarised && times(&call.summarised()) == 1;
+    let kept = count(&is_kept);
+    let kept_is_last = count(&|call| is_kept(call) && of(call) == (call.summarised(), "contact_lens".to_owned()));
+    let silent = count(&|call| call.words() == Words::Neither && of(call) == (String::new(), String::new()));
+    // Summary and record of some came before the agent had typed anything.
+    let before_typed = count(&|call| call.is_typed() && times(&call.summarised()) > 0);
+    let counts = format!(
+        "{CALLS} calls, {} events, {} of them a day late: {} ends, {} messages of the outbox; {before_typed} summaries \
+         were sent before an agent typed something",
+        at_once.len() + late.len(),
+        late.len(),
+        ends.len(),
+        bodies(&save.aws).len(),
+    );
+    assert_eq!((typed, typed_is_last, kept, kept_is_last, silent), (100, 100, 100, 100, 100), "{counts}");
+    assert!(before_typed < 10, "{counts}");
+
+    let log = log.text();
+    assert!(log.contains("summary of contact"), "{log}");
+    for private in ["Typed in", "Lens about", "+1303555", "billing_issue", "ref 1"] {
+        assert!(!log.contains(private), "{private}");
+    }
+    assert_that_only_typed_words_are_spoken(&customers).await;
+}
+
+/// Everybody calls again, in a contact centre that trusts every number.
+async fn assert_that_only_typed_words_are_spoken(customers: &[Customer]) {
+    let mut centre = ContactCentre::open(BOOTSTRAP, &[("STICKY_CALLS_RETURNING_THRESHOLD", "0.1")]).await;
+    customers.iter().cloned().for_each(|customer| centre.api.remember(customer));
+    let (mut spoken, mut shown) = (0, 0);
+    for call in (0..CALLS).map(Conversation) {
+        let mut again = centre.call(Caller::from(&call.number()).pressing("1")).await;
+        centre.agent_answers(&mut again).await;
+        let heard = [again.heard(), again.agent_heard()].concat().join("\n");
+        assert!(!heard.contains("Lens about"), "{heard}");
+        spoken += usize::from(heard.contains(&call.typed()));
+        let context = again.attribute("customer_context");
+        shown += usize::from(context.contains(&format!("by Contact Lens (2026-02-07): {}", call.summarised())));
+        assert_eq!(again.agent_saw()[0]["Description"], context);
+    }
+    assert_eq!((spoken, shown), (100, 100));
 }
