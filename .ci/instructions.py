@@ -73,6 +73,12 @@ def records(count: int) -> dict:
     return {"Records": batch}
 
 
+def utterances(count: int) -> dict:
+    """A batch of what Contact Lens sends while a call lasts: events without a summary."""
+    [_, utterance, transcript, *_] = event("contact_lens")["Records"]
+    return {"Records": [utterance, transcript] * (count // 2)}
+
+
 def messages(count: int) -> dict:
     """A batch of messages of the outbox."""
     [first, *_] = event("outbox_messages")["Records"]
@@ -113,6 +119,7 @@ CALLS = {
     "save": (event("save"), SAVE, ENDED, SAVED),
     "save, summary of 32 KB": (with_summary("save"), SAVE, ENDED, SAVED),
     "100 contact records": (records(100), SAVE, ENDED, NONE_FAILED),
+    "100 events without a summary": (utterances(100), SAVE, ENDED, NONE_FAILED),
     "10 messages of the outbox": (messages(10), SAVE, ENDED, NONE_FAILED),
 }
 

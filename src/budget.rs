@@ -30,7 +30,7 @@ pub const LEAST_FOR_THE_OUTBOX: Duration = Duration::from_millis(50);
 pub const TABLE: Duration = Duration::from_millis(150);
 
 /// What a batch may spend on pairing contact records with Contact Lens' summaries in the table. No caller waits for it.
-pub const PAIRING: Duration = Duration::from_secs(2);
+pub const PAIRING: Duration = Duration::from_secs(1);
 
 /// What a call may spend on reading the API's key again, if a key is known.
 pub const KEY_REFRESH: Duration = Duration::from_millis(300);

@@ -3,6 +3,7 @@
 //! Words are never refused. The API takes one end for each `call_id`. Words that come later are sent as a standalone
 //! end. A 409 to the standalone end means that the API has these very words; a 409 to the call's own end does not.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::aws::{self, Pending};
 use crate::budget::{self, SaveDeadlines};
-use crate::services::{Cache, Known, Outbox, Services, WordsState};
+use crate::services::{Cache, Facts, Known, Outbox, Services, WordsState};
 use crate::sticky_calls::{ApiKey, Attempts, Call, CustomerRef, EndAnswer, EndRequest};
 use crate::summary::{Newest, Summary};
 use crate::telemetry::{Report, Severity};
@@ -55,6 +56,12 @@ impl Delivery {
         Self { outcome, attempts: None, detail: None }
     }
 
+    /// A delivery for which the API was not asked, because the table did not answer.
+    pub fn failed_by_the_table(error: &aws::Error) -> Self {
+        let detail = Some(format!("the table: {error}"));
+        Self { detail, ..Self::of(Outcome::Failed(error.reason())) }
+    }
+
     /// Whether nothing is left to do: the summary is delivered, enqueued or skipped.
     pub fn is_done(&self) -> bool {
         !matches!(self.outcome, Outcome::Failed(_))
@@ -93,7 +100,10 @@ pub async fn to_api_or_outbox(
     deadlines: SaveDeadlines,
     turn: &Turn<'_>,
 ) -> Delivery {
-    let (key, known) = look_up(summary, newest, services, deadlines.api).await;
+    let (key, known) = match look_up(summary, newest, services, deadlines.api).await {
+        Ok(found) => found,
+        Err(error) => return without_the_table(summary, error, services, deadlines, turn).await,
+    };
     if known.is_opted_out {
         return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
     }
@@ -103,9 +113,7 @@ pub async fn to_api_or_outbox(
         None if known.has_typed_words => return Delivery::of(Outcome::Skipped(None)),
         None => {}
     }
-    let newer = known.newest.filter(|newest| summary.is_older_than(newest));
-    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.as_earlier_issue(&newer));
-    let work = Work { summary, request, services, key, deadlines };
+    let work = Work { summary, request: request(summary, &known), services, key, deadlines };
     let Some(outbox) = &services.outbox else { return work.ask_api(Asking::Regardless).await };
     let mut unfinished = None;
     let mut delivery = work.ask_api(Asking::UnlessOpen).await;
@@ -116,14 +124,33 @@ pub async fn to_api_or_outbox(
         delivery = work.ask_api(Asking::Regardless).await;
     }
     let Outcome::Failed(reason) = delivery.outcome else { return delivery };
-    match work.queue(outbox, reason, &mut unfinished, |deadlines| deadlines.all, turn).await {
-        Ok(()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
-        Err(error) => {
-            let api = delivery.detail.as_deref().unwrap_or(reason.as_str());
-            let detail = Some(format!("the API: {api}; the outbox: {error}"));
-            Delivery { outcome: Outcome::Failed(Reason::OutboxUnavailable), detail, ..delivery }
-        }
+    work.queue_undelivered(outbox, reason, unfinished, delivery, turn).await
+}
+
+/// Contact Lens' summary goes to the outbox if the table is down: only the table knows whether it is to be sent.
+async fn without_the_table(
+    summary: &Summary,
+    error: aws::Error,
+    services: &Services,
+    deadlines: SaveDeadlines,
+    turn: &Turn<'_>,
+) -> Delivery {
+    let delivery = Delivery::failed_by_the_table(&error);
+    let Some(outbox) = &services.outbox else { return delivery };
+    let work = Work { summary, request: summary.request.clone(), services, key: None, deadlines };
+    work.queue_undelivered(outbox, error.reason(), None, delivery, turn).await
+}
+
+/// The request to the API, adapted to what is known.
+fn request(summary: &Summary, known: &Known) -> EndRequest {
+    let mut request = match known.newest.as_ref().filter(|newest| summary.is_older_than(newest)) {
+        Some(newer) => summary.as_earlier_issue(newer),
+        None => summary.request.clone(),
+    };
+    if let Some((intent, status)) = &known.chosen {
+        (request.intent, request.intent_status) = (intent.clone(), *status);
     }
+    request
 }
 
 /// Defers a summary without words, because somebody may still be writing some. The API takes one end for each
@@ -147,7 +174,10 @@ pub async fn from_outbox(
     services: &Services,
     deadlines: SaveDeadlines,
 ) -> Delivery {
-    let (key, known) = look_up(summary, newest, services, deadlines.api).await;
+    let (key, known) = match look_up(summary, newest, services, deadlines.api).await {
+        Ok(found) => found,
+        Err(error) => return Delivery::failed_by_the_table(&error),
+    };
     if known.is_opted_out {
         return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
     }
@@ -155,50 +185,69 @@ pub async fn from_outbox(
     if known.words == Some(WordsState::Taken) {
         return Delivery::of(Outcome::SavedBefore(None));
     }
-    if known.has_typed_words {
+    let newer = known.newest.as_ref().filter(|newest| summary.is_older_than(newest));
+    if known.has_typed_words || newer.is_some_and(|newer| summary.adds_nothing_to(newer)) {
         return Delivery::of(Outcome::Skipped(None));
     }
-    let newer = known.newest.filter(|newest| summary.is_older_than(newest));
-    if newer.as_ref().is_some_and(|newer| summary.adds_nothing_to(newer)) {
-        return Delivery::of(Outcome::Skipped(None));
-    }
-    let request = newer.map_or_else(|| summary.request.clone(), |newer| summary.as_earlier_issue(&newer));
+    let request = request(summary, &known);
     Work { summary, request, services, key, deadlines }.ask_api(Asking::Regardless).await
 }
 
-/// Writes to the table, before `deadline`, that the customers have opted out in these calls. Then summaries of these
-/// calls that still wait in the outbox are dropped.
-pub async fn note_opt_outs(call_ids: &[String], services: &Services, deadline: Instant) {
-    let Some(ledger) = services.ledger.as_ref().filter(|_| !call_ids.is_empty()) else { return };
-    if let Err(error) = ledger.note_opt_outs(call_ids, deadline).await {
-        let what = "an opt-out could not be written to the table";
-        services.metrics.degraded(Degradation::TableWrite, None, Some(&error), what);
+/// Writes facts to the table before `deadline`. Returns whether nothing is left to do.
+pub async fn note_facts(facts: &Facts, services: &Services, deadline: Instant) -> bool {
+    let Some(ledger) = services.ledger.as_ref().filter(|_| !facts.is_empty()) else { return true };
+    let Err(error) = ledger.note_facts(facts, deadline).await else { return true };
+    let what = "an opt-out, or what is known of a call that Contact Lens may summarise, was not written to the table";
+    services.metrics.degraded(Degradation::TableWrite, None, Some(&error), what);
+    false
+}
+
+/// Enqueues facts that the table did not take, before `deadline`. Returns whether the outbox has them.
+pub async fn enqueue_facts(facts: &Facts, services: &Services, deadline: Instant) -> bool {
+    let Some(outbox) = &services.outbox else { return false };
+    let enqueued = outbox.enqueue_facts(facts, Timestamp::now(), deadline).await;
+    // The table's failure is counted.
+    let _ = enqueued.as_ref().inspect_err(|error| tracing::warn!(detail = %error, "the outbox did not take it either"));
+    enqueued.is_ok()
+}
+
+/// Writes facts to the table in its share of a flow's time, or else enqueues them before `deadline`.
+pub async fn note_or_enqueue_facts(facts: &Facts, services: &Services, deadline: Instant) {
+    if !note_facts(facts, services, deadline.min(Instant::now() + budget::TABLE)).await {
+        enqueue_facts(facts, services, deadline).await;
     }
 }
 
 /// The API's key, and what the ledger and the batch know about a summary. A ledger that does not answer in its share of
-/// time counts as empty.
+/// time counts as empty. But Contact Lens' summary is not sent before the ledger has answered.
 async fn look_up(
     summary: &Summary,
     newest: Option<&Newest>,
     services: &Services,
     deadline: Instant,
-) -> (Option<ApiKey>, Known) {
-    let Some(ledger) = &services.ledger else { return (None, Known::default()) };
+) -> Result<(Option<ApiKey>, Known), aws::Error> {
+    let Some(ledger) = &services.ledger else { return Ok((None, Known::default())) };
     let key = match &services.api {
         Some(api) => api.keys.current(deadline).await.ok(),
         None => None,
     };
-    let deadline = deadline.min(Instant::now() + budget::TABLE);
-    let mut known = ledger.look_up(summary, key.as_ref(), deadline).await.unwrap_or_else(|error| {
-        degraded(Degradation::TableRead, summary, services, &error, "the table was not read, and counts as empty");
-        Known::default()
-    });
+    let is_by_contact_lens = summary.summarised_contact.is_some();
+    let share = if is_by_contact_lens { budget::PAIRING } else { budget::TABLE };
+    let mut known = match ledger.look_up(summary, key.as_ref(), deadline.min(Instant::now() + share)).await {
+        Ok(known) => known,
+        Err(error) => {
+            degraded(Degradation::TableRead, summary, services, &error, "the table was not read, and counts as empty");
+            if is_by_contact_lens {
+                return Err(error);
+            }
+            Known::default()
+        }
+    };
     // The entry of this call itself does not count: a batch delivers one call's words one after the other.
     let in_batch = newest.filter(|newest| newest.call_id != summary.request.call_id);
     let both = known.newest.into_iter().chain(in_batch.cloned());
     known.newest = both.max_by_key(|newest| (newest.started_ms, newest.came_ms));
-    (key, known)
+    Ok((key, known))
 }
 
 /// How long to wait for the outbox if it is tried first: a short time, and at most half of the API's, so that a queue
@@ -244,9 +293,12 @@ impl Work<'_> {
     }
 
     /// Sends the end of the call. If the API already has one and the summary has words, sends them as a standalone end.
-    /// Returns `None` if the API is not configured.
+    /// So it does at once if the call goes on. Returns `None` if the API is not configured.
     async fn end_call(&self, asking: Asking) -> Option<Call<EndAnswer>> {
         let SaveDeadlines { api, second_request, all } = self.deadlines;
+        if let Some(standalone) = self.summary.standalone(&self.request).filter(|_| !self.summary.may_end_call) {
+            return self.send(&standalone, asking, api).await;
+        }
         let first = self.send(&self.request, asking, api).await?;
         let is_refused = matches!(&first.result, Err(error) if error.reason() == Reason::Conflict);
         match self.summary.standalone(&self.request).filter(|_| is_refused) {
@@ -265,6 +317,28 @@ impl Work<'_> {
             Asking::UnlessOpen => api.end_call(request, deadline).await,
             Asking::Regardless => api.end_call_regardless(request, deadline).await,
         })
+    }
+
+    /// Enqueues what was not delivered for this reason, and returns what became of it.
+    async fn queue_undelivered(
+        &self,
+        outbox: &Outbox,
+        reason: Reason,
+        mut unfinished: Option<Pending<()>>,
+        delivery: Delivery,
+        turn: &Turn<'_>,
+    ) -> Delivery {
+        match self.queue(outbox, reason, &mut unfinished, |deadlines| deadlines.all, turn).await {
+            Ok(()) => Delivery { outcome: Outcome::Queued(reason), ..delivery },
+            Err(error) => {
+                let undelivered = match (&delivery.detail, &delivery.attempts) {
+                    (Some(of_the_table), None) => of_the_table.clone(),
+                    (detail, _) => format!("the API: {}", detail.as_deref().unwrap_or(reason.as_str())),
+                };
+                let detail = Some(format!("{undelivered}; the outbox: {error}"));
+                Delivery { outcome: Outcome::Failed(Reason::OutboxUnavailable), detail, ..delivery }
+            }
+        }
     }
 
     /// Waits for the summary's turn, enqueues it, and waits for SQS until `deadline`. If SQS is late, the request goes on
@@ -308,6 +382,11 @@ impl Work<'_> {
             if let Err(error) = noted {
                 let what = "the table does not know that these words are safe: they may be sent to the API twice";
                 degraded(Degradation::TableWrite, self.summary, self.services, &error, what);
+                if self.services.config.contact_lens && self.summary.holds_typed_text() {
+                    let typed = BTreeSet::from([self.summary.request.call_id.clone()]);
+                    let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
+                    enqueue_facts(&Facts { typed, ..Facts::default() }, self.services, deadline).await;
+                }
             }
         };
         join(words, self.invalidate_cache(customer_ref, deadline)).await;

@@ -18,7 +18,8 @@ pub enum Pairing {
     Pair(Box<Summary>),
     /// The other half has not come yet, and will find this one in the table; or the contact is not to be summarised.
     Single,
-    /// The table did not take this half or was not read, so the other one may not be found.
+    /// The table did not take this half or was not read. So the other one may not be found, and nobody knows whether the
+    /// contact is to be summarised.
     NotLeft,
 }
 
@@ -30,53 +31,53 @@ pub fn record_half(call: &Summary, updated: Option<Timestamp>) -> Option<Half> {
 
 /// Leaves these halves of a contact in the table, and looks for the other one, before `deadline`.
 pub async fn pair(contact_id: &str, at_hand: &[Half], services: &Services, deadline: Instant) -> Pairing {
-    let Some(table) = &services.halves else { return Pairing::Single };
-    let left = leave(contact_id, at_hand, table, deadline).await;
-    let found = table.look_up(contact_id, deadline).await;
-    if let Err(error) = &left {
+    let Some(table) = &services.halves else { return Pairing::NotLeft };
+    if let Err(error) = leave(contact_id, at_hand, table, deadline).await {
         let what = "half of a call that Contact Lens summarises was not left in the table";
-        degraded(Degradation::TableWrite, contact_id, services, error, what);
+        degraded(Degradation::TableWrite, contact_id, services, Some(&error), what);
+        return Pairing::NotLeft;
     }
-    if let Err(error) = &found {
-        let what = "the table was not read for the other half of a call that Contact Lens summarises";
-        degraded(Degradation::TableRead, contact_id, services, error, what);
-    }
-    let is_certain = left.is_ok() && found.is_ok();
-    let known = [at_hand, &found.unwrap_or_default()].concat();
-    match both(contact_id, &known) {
-        Known::Both(summary) => Pairing::Pair(summary),
-        Known::Tombstone => Pairing::Single,
-        Known::One if is_certain => Pairing::Single,
-        Known::One => Pairing::NotLeft,
+    let found = match table.look_up(contact_id, deadline).await {
+        Ok(found) => found,
+        Err(error) => {
+            let what = "the table was not read for the other half of a call that Contact Lens summarises";
+            degraded(Degradation::TableRead, contact_id, services, Some(&error), what);
+            return Pairing::NotLeft;
+        }
+    };
+    let of = |kind| Half::highest(kind, &found);
+    match (of(HalfKind::Record), of(HalfKind::Summary)) {
+        (Some(record), Some(summary)) if !record.is_tombstone() && !summary.is_tombstone() => {
+            let Ok(Content::Summary { summary: call, .. }) = outbox::read(&record.text) else {
+                let what = "another version has left half of a call that Contact Lens summarises";
+                degraded(Degradation::TableRead, contact_id, services, None, what);
+                return Pairing::NotLeft;
+            };
+            Pairing::Pair(Box::new(call.with_contact_lens(contact_id, &summary.text)))
+        }
+        _ => Pairing::Single,
     }
 }
 
 /// A summary from the outbox as it should be delivered now. If Contact Lens' redacted text has come since, it takes the
 /// raw one's place. Returns `None` if the contact is not to be summarised any more.
-pub async fn renewed(summary: &Summary, services: &Services, deadline: Instant) -> Option<Summary> {
+///
+/// # Errors
+///
+/// Fails if the table does not answer before `deadline`.
+pub async fn renewed(summary: &Summary, services: &Services, deadline: Instant) -> Result<Option<Summary>, aws::Error> {
     let (Some(contact_id), Some(table)) = (&summary.summarised_contact, &services.halves) else {
-        return Some(summary.clone());
+        return Ok(Some(summary.clone()));
     };
-    let found = table.look_up(contact_id, deadline).await.unwrap_or_else(|error| {
-        let what = "the table was not read for a redacted text of Contact Lens";
-        degraded(Degradation::TableRead, contact_id, services, &error, what);
-        Vec::new()
-    });
-    match Half::highest(HalfKind::Summary, &found) {
+    let found = table.look_up(contact_id, deadline).await.inspect_err(|error| {
+        let what = "the table was not read for what Contact Lens has said since";
+        degraded(Degradation::TableRead, contact_id, services, Some(error), what);
+    })?;
+    Ok(match Half::highest(HalfKind::Summary, &found) {
         Some(half) if half.is_tombstone() => None,
         Some(half) => Some(summary.clone().with_contact_lens(contact_id, &half.text)),
         None => Some(summary.clone()),
-    }
-}
-
-/// Leaves tombstones for these contacts, which are not to be summarised, before `deadline`. What the table holds of them
-/// is deleted.
-pub async fn bury(contact_ids: &[String], services: &Services, deadline: Instant) {
-    let Some(table) = services.halves.as_ref().filter(|_| !contact_ids.is_empty()) else { return };
-    if let Err(error) = table.bury(contact_ids, deadline).await {
-        let what = "what Contact Lens says about contacts that are not to be summarised was not deleted from the table";
-        services.metrics.degraded(Degradation::TableWrite, None, Some(&error), what);
-    }
+    })
 }
 
 async fn leave(contact_id: &str, halves: &[Half], table: &Halves, deadline: Instant) -> Result<(), aws::Error> {
@@ -86,29 +87,8 @@ async fn leave(contact_id: &str, halves: &[Half], table: &Halves, deadline: Inst
     Ok(())
 }
 
-/// What is known of a contact's halves.
-enum Known {
-    Both(Box<Summary>),
-    One,
-    Tombstone,
-}
-
-fn both(contact_id: &str, halves: &[Half]) -> Known {
-    if halves.iter().any(Half::is_tombstone) {
-        return Known::Tombstone;
-    }
-    let of = |kind| Half::highest(kind, halves);
-    let (Some(record), Some(summary)) = (of(HalfKind::Record), of(HalfKind::Summary)) else { return Known::One };
-    match outbox::read(&record.text) {
-        Ok(Content::Summary { summary: call, .. }) => {
-            Known::Both(Box::new(call.with_contact_lens(contact_id, &summary.text)))
-        }
-        _ => Known::One,
-    }
-}
-
 /// Counts and logs a degradation.
-fn degraded(degradation: Degradation, contact_id: &str, services: &Services, error: &aws::Error, what: &str) {
+fn degraded(degradation: Degradation, contact_id: &str, services: &Services, error: Option<&aws::Error>, what: &str) {
     let contact_id = Some(contact_id).filter(|id| is_contact_id(id));
-    services.metrics.degraded(degradation, contact_id, Some(error), what);
+    services.metrics.degraded(degradation, contact_id, error.map(|error| error as _), what);
 }

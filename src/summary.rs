@@ -50,6 +50,8 @@ pub struct Summary {
     pub words: Option<WordsId>,
     /// The contact that Contact Lens summarised, if its words are from there. `None` if somebody typed them.
     pub summarised_contact: Option<String>,
+    /// Whether it may be the end of the call. If not, the call goes on, and the words are sent as a standalone end.
+    pub may_end_call: bool,
     /// When the call started: the last issue is from the call that started last.
     pub started: Timestamp,
     /// When this came, to the millisecond: within one call, the last issue is from the words that came last.
@@ -92,13 +94,12 @@ impl Summary {
 
     /// The same call with Contact Lens' summary of this contact as its words.
     ///
-    /// They count as older than everything that somebody typed about the call, so that they never replace it: they come
-    /// with the call's start.
+    /// They count as older than everything that somebody typed about the call, so that they never replace it.
     pub fn with_contact_lens(mut self, contact_id: &str, text: &str) -> Self {
         self.request.variables.insert(LAST_ISSUE.to_owned(), text.to_owned());
         self.request.variables.insert(LAST_ISSUE_SOURCE.to_owned(), CONTACT_LENS.to_owned());
         let words = Some(WordsId::of_contact_lens(contact_id));
-        Self { words, summarised_contact: Some(contact_id.to_owned()), came: self.started, ..self }
+        Self { words, summarised_contact: Some(contact_id.to_owned()), came: Timestamp::UNIX_EPOCH, ..self }
     }
 
     /// The call's id and the words' id. A flow stores it as the mark of words that are safe, and it is the `call_id` of
@@ -247,7 +248,7 @@ mod tests {
         };
         let hints = IdentityHints { ani: Some("+12025550101".to_owned()), ..IdentityHints::default() };
         let [started, came] = ["2026-02-07T10:00:00Z", "2026-02-07T10:10:00Z"].map(|time| time.parse().unwrap());
-        Summary { contact_id: None, request, hints, words, summarised_contact: None, started, came }
+        Summary { contact_id: None, request, hints, words, summarised_contact: None, may_end_call: true, started, came }
     }
 
     fn newest(call_id: &str, started: &str, came: &str) -> Newest {

@@ -10,6 +10,7 @@ use stand_ins::events::{
     with_parameters,
 };
 use stand_ins::log::{lines, metrics};
+use stand_ins::runtime_api::Outcome;
 use stand_ins::stack::Stack;
 use stand_ins::sticky_calls::Fault;
 
@@ -57,6 +58,21 @@ impl World {
         answer["batchItemFailures"].as_array().unwrap().len()
     }
 
+    /// DynamoDB refuses everything, or nothing any more.
+    fn table_is_down(&self, is_down: bool) {
+        self.aws.fail(Service::DynamoDb, is_down.then_some(AwsFault::Status(500)));
+    }
+
+    /// The API refuses everything, or nothing any more.
+    fn api_is_down(&self, is_down: bool) {
+        self.stack.api.fail_always(is_down.then(|| Fault::status(503)));
+    }
+
+    /// The last issue and its source, as the API has them in the end.
+    fn last_issue(&self) -> (String, String) {
+        self.last_issues().into_iter().rfind(|(text, _)| !text.is_empty()).unwrap_or_default()
+    }
+
     /// The last issue and its source in each end that the API has taken.
     fn last_issues(&self) -> Vec<(String, String)> {
         let text = |end: &Value, name: &str| end["variables"][name].as_str().unwrap_or_default().to_owned();
@@ -77,6 +93,8 @@ impl World {
 }
 
 const BY_CONTACT_LENS: (&str, &str) = (TEXT, "contact_lens");
+const TYPED: (&str, &str) = ("Typed by an agent", "call_summary");
+const SECOND: &str = "00000000-0000-4000-9000-000000000002";
 const SILENT: (&str, &str) = ("", "");
 
 /// The record of a call about which nobody typed anything.
@@ -87,6 +105,25 @@ fn silent() -> Value {
 /// The record of the same call in which an agent has typed something.
 fn typed() -> Value {
     with(silent(), "Attributes/call_summary", "Typed by an agent")
+}
+
+/// The record of the call's first segment, and of the second one, to which it was transferred.
+fn first_segment() -> Value {
+    with(silent(), "NextContactId", SECOND)
+}
+
+fn second_segment() -> Value {
+    let second = with(with(silent(), "ContactId", SECOND), "InitialContactId", CALL);
+    with(second, "InitiationMethod", "QUEUE_TRANSFER")
+}
+
+/// The record of the call, whose data was deleted by request.
+fn deleted() -> Value {
+    with(silent(), "SegmentAttributes", json!({"connect:RedactedFields": {"ValueString": "ALL"}}))
+}
+
+fn owned((text, source): (&str, &str)) -> (String, String) {
+    (text.to_owned(), source.to_owned())
 }
 
 fn summary() -> Value {
@@ -173,8 +210,7 @@ async fn a_caller_who_calls_again_is_known_by_contact_lens_summary() {
     world.comes(&[with(silent(), "Attributes/customer_ref", ""), summary()]).await;
     assert!(world.last_issues().is_empty(), "nobody was looked up");
     let looked_up = with(with(silent(), "Attributes/customer_ref", ""), "Attributes/lookup_status", "unavailable");
-    let other = "00000000-0000-4000-9000-000000000002";
-    world.comes(&[with(looked_up, "ContactId", other), summary_of(other, TEXT)]).await;
+    world.comes(&[with(looked_up, "ContactId", SECOND), summary_of(SECOND, TEXT)]).await;
     let block =
         with_parameters(call("00000000-0000-4000-9000-000000000003", NUMBER), &[("returning_threshold", "0.4")]);
     let answer = world.stack.invoke(&block).await;
@@ -185,7 +221,6 @@ async fn a_caller_who_calls_again_is_known_by_contact_lens_summary() {
 
 #[tokio::test]
 async fn what_an_agent_typed_is_never_replaced_whatever_comes_first() {
-    const TYPED: (&str, &str) = ("Typed by an agent", "call_summary");
     for batches in [
         vec![vec![summary()], vec![typed()]],
         vec![vec![typed()], vec![summary()]],
@@ -214,12 +249,12 @@ async fn words_that_are_known_from_the_table_alone_keep_the_summary_out() {
     // The flow stores neither the notes nor the mark.
     for is_up in [true, false] {
         let mut world = World::new().await;
-        world.stack.api.fail_always((!is_up).then(|| Fault::status(503)));
+        world.api_is_down(!is_up);
         let status = if is_up { "saved" } else { "queued" };
         assert_eq!(world.stack.invoke(&save).await["save_status"], status);
         world.comes(&[summary()]).await;
         world.comes(&[silent()]).await;
-        world.stack.api.fail_always(None);
+        world.api_is_down(false);
         assert_eq!(world.deliver().await, 0);
         let notes: Vec<_> = world.last_issues().into_iter().filter(|(text, _)| !text.is_empty()).collect();
         assert_eq!(notes, [("Typed by an agent".to_owned(), "agent_notes".to_owned())], "{status}");
@@ -237,12 +272,35 @@ async fn words_that_are_known_by_the_mark_alone_keep_the_summary_out() {
 }
 
 #[tokio::test]
-async fn a_status_alone_does_not_keep_the_summary_out() {
-    let mut world = World::new().await;
-    let answer = world.stack.invoke(&wrap_up(&[("intent_status", "open")])).await;
-    let (call_id, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
-    world.comes(&[marked(silent(), call_id, words), summary()]).await;
-    world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
+async fn a_status_alone_does_not_keep_the_summary_out_and_is_not_overruled_by_it() {
+    for status in [json!("open"), json!("Open"), json!("resolved"), Value::Null] {
+        let mut world = World::new().await;
+        let answer = world.stack.invoke(&wrap_up(&[("intent", "billing_issue"), ("intent_status", "open")])).await;
+        let (call_id, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
+        // The flow has not stored the status, or another one has changed it.
+        let record = with(silent(), "Attributes/intent_status", status);
+        world.comes(&[marked(record, call_id, words), summary()]).await;
+        world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
+        let ends = world.stack.api.ended();
+        assert_eq!((&ends[1]["intent"], &ends[1]["intent_status"]), (&json!("billing_issue"), &json!("open")));
+    }
+}
+
+#[tokio::test]
+async fn the_last_segments_open_intent_is_kept_although_an_earlier_segment_was_summarised() {
+    let early = with(first_segment(), "Attributes", json!({"customer_ref": "ref"}));
+    for batches in [
+        vec![vec![early.clone()], vec![summary()], vec![second_segment()]],
+        vec![vec![summary()], vec![early, second_segment()]],
+    ] {
+        let mut world = World::new().await;
+        for batch in &batches {
+            world.comes(batch).await;
+        }
+        let ends = world.stack.api.ended();
+        let end = ends.iter().find(|end| end["call_id"] == CALL).unwrap();
+        assert_eq!((&end["intent"], &end["intent_status"]), (&json!("billing_issue"), &json!("open")));
+    }
 }
 
 #[tokio::test]
@@ -251,26 +309,22 @@ async fn words_that_were_copied_from_another_call_do_not_keep_the_summary_out() 
     let answer = world.stack.invoke(&wrap_up(&[("call_summary", "Typed by an agent")])).await;
     let (first, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
     // A chat is taken up again: Connect copies the attributes of the first one.
-    let second = "00000000-0000-4000-9000-000000000002";
-    let resumed = with(with(silent(), "ContactId", second), "Attributes/intent_status", Value::Null);
+    let resumed = with(with(silent(), "ContactId", SECOND), "Attributes/intent_status", Value::Null);
     let resumed = marked(with(resumed, "Attributes/call_summary", "Typed by an agent"), first, words);
-    world.comes(&[resumed, summary_of(second, TEXT)]).await;
+    world.comes(&[resumed, summary_of(SECOND, TEXT)]).await;
     world.assert_last_issues(&[("Typed by an agent", "call_summary"), BY_CONTACT_LENS]);
 }
 
 #[tokio::test]
 async fn the_summary_of_any_segment_is_sent_with_the_calls_id() {
     let mut world = World::new().await;
-    let second = "00000000-0000-4000-9000-000000000002";
-    let first = with(silent(), "NextContactId", second);
-    let transferred = with(with(silent(), "ContactId", second), "InitialContactId", CALL);
-    let transferred = with(transferred, "InitiationMethod", "QUEUE_TRANSFER");
-    world.comes(&[first]).await;
+    world.comes(&[first_segment()]).await;
     assert!(world.last_issues().is_empty(), "the call goes on");
     world.comes(&[summary()]).await;
-    world.comes(&[transferred]).await;
-    world.comes(&[summary_of(second, "It was sent.")]).await;
-    world.assert_last_issues(&[BY_CONTACT_LENS, ("It was sent.", "contact_lens")]);
+    world.comes(&[second_segment()]).await;
+    world.comes(&[summary_of(SECOND, "It was sent.")]).await;
+    // The first segment's summary is a standalone end: the call went on, and its record may bring an open intent.
+    world.assert_last_issues(&[BY_CONTACT_LENS, SILENT, ("It was sent.", "contact_lens")]);
     assert!(world.stack.api.ended().iter().all(|end| end["call_id"].as_str().unwrap().starts_with(CALL)));
 }
 
@@ -305,10 +359,10 @@ async fn a_redacted_summary_replaces_a_raw_one_that_was_not_sent_yet() {
     }
     // The raw one waits in the outbox.
     let mut world = World::new().await;
-    world.stack.api.fail_always(Some(Fault::status(503)));
+    world.api_is_down(true);
     world.comes(&[silent(), raw.clone()]).await;
     world.comes(std::slice::from_ref(&redacted)).await;
-    world.stack.api.fail_always(None);
+    world.api_is_down(false);
     assert_eq!(world.deliver().await, 0);
     world.assert_last_issues(&expected);
     // The raw one was sent: a contact has one summary.
@@ -350,12 +404,10 @@ async fn what_contact_lens_says_of_a_contact_that_is_never_saved_is_deleted_and_
 #[tokio::test]
 async fn an_opt_out_in_any_segment_deletes_what_contact_lens_says_of_the_call() {
     let mut world = World::new().await;
-    let second = "00000000-0000-4000-9000-000000000002";
-    let transferred = with(with(silent(), "ContactId", second), "InitialContactId", CALL);
-    let opted_out = with(transferred, "Attributes/sticky_calls_opt_out", "yes");
+    let opted_out = with(second_segment(), "Attributes/sticky_calls_opt_out", "yes");
     world.comes(&[summary()]).await;
     world.comes(&[silent(), opted_out]).await;
-    world.comes(&[summary(), summary_of(second, TEXT)]).await;
+    world.comes(&[summary(), summary_of(SECOND, TEXT)]).await;
     assert!(!world.table().await.contains(TEXT));
     // The opt-out came by a flow, and the record does not show it.
     let mut world = World::new().await;
@@ -368,22 +420,22 @@ async fn an_opt_out_in_any_segment_deletes_what_contact_lens_says_of_the_call() 
 #[tokio::test]
 async fn while_the_api_is_down_the_outbox_keeps_the_summary() {
     let mut world = World::new().await;
-    world.stack.api.fail_always(Some(Fault::status(503)));
+    world.api_is_down(true);
     world.comes(&[silent()]).await;
     world.comes(&[summary()]).await;
     world.comes(&[summary(), silent()]).await;
-    world.stack.api.fail_always(None);
+    world.api_is_down(false);
     assert_eq!(world.deliver().await, 0);
     let ends = world.last_issues();
     let with_text: Vec<_> = ends.iter().filter(|(text, _)| !text.is_empty()).collect();
     assert_eq!(with_text, [&(TEXT.to_owned(), "contact_lens".to_owned())], "{ends:?}");
     // A contact whose data is deleted meanwhile.
     let mut world = World::new().await;
-    world.stack.api.fail_always(Some(Fault::status(503)));
+    world.api_is_down(true);
     world.comes(&[summary(), silent()]).await;
-    let deleted = with(silent(), "SegmentAttributes", json!({"connect:RedactedFields": {"ValueString": "ALL"}}));
-    world.comes(&[deleted]).await;
-    world.stack.api.fail_always(None);
+    world.comes(&[deleted()]).await;
+    world.aws.age(8 * DAY);
+    world.api_is_down(false);
     assert_eq!(world.deliver().await, 0);
     assert!(world.last_issues().is_empty());
 }
@@ -401,7 +453,7 @@ async fn while_the_table_is_down_records_are_saved_without_words_and_the_outbox_
             let messages = world.aws.messages();
             let halves = messages.iter().filter(|message| message["MessageBody"].as_str().unwrap().contains("halves"));
             assert_eq!(halves.count(), 2, "{fault:?}");
-            world.aws.fail(Service::DynamoDb, None);
+            world.table_is_down(false);
             assert_eq!(world.deliver().await, 0);
             world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
             let log = world.stack.function.stop().await;
@@ -414,33 +466,177 @@ async fn while_the_table_is_down_records_are_saved_without_words_and_the_outbox_
 }
 
 #[tokio::test]
+async fn what_was_typed_while_the_table_was_down_is_not_replaced_afterwards() {
+    let second_typed = || with(second_segment(), "Attributes/call_summary", "Typed by an agent");
+    let corrected = with(typed(), "LastUpdateTimestamp", "2026-02-08T10:30:00Z");
+    for batches in [
+        vec![vec![first_segment()], vec![summary()], vec![second_typed()]],
+        vec![vec![silent()], vec![summary()], vec![corrected]],
+    ] {
+        let mut world = World::new().await;
+        world.table_is_down(true);
+        for batch in &batches {
+            world.comes(batch).await;
+        }
+        world.table_is_down(false);
+        assert_eq!(world.deliver().await, 0);
+        assert_eq!(world.last_issue(), owned(TYPED));
+    }
+    // A form saves the words, and later the other segment's record shows text and mark.
+    for in_one_batch in [true, false] {
+        let mut world = World::new().await;
+        world.table_is_down(true);
+        let answer = world.stack.invoke(&wrap_up(&[("call_summary", "Typed by an agent")])).await;
+        let marked = with(second_typed(), "Attributes/sticky_calls_saved", answer["saved_words"].clone());
+        if in_one_batch {
+            world.comes(&[first_segment(), summary(), marked]).await;
+        } else {
+            world.table_is_down(false);
+            world.comes(&[first_segment()]).await;
+            world.comes(&[marked]).await;
+            world.comes(&[summary()]).await;
+        }
+        assert_eq!(world.last_issue(), owned(TYPED), "in one batch: {in_one_batch}");
+    }
+}
+
+#[tokio::test]
+async fn words_that_waited_in_the_outbox_are_the_last_issue_although_the_table_did_not_know_of_them() {
+    let mut world = World::new().await;
+    world.api_is_down(true);
+    world.table_is_down(true);
+    let save = wrap_up(&[("call_summary", "Typed by an agent")]);
+    assert_eq!(world.stack.invoke(&save).await["save_status"], "queued");
+    world.api_is_down(false);
+    world.table_is_down(false);
+    // The second segment started after the words were typed.
+    let later = with(second_segment(), "InitiationTimestamp", "2099-01-01T00:00:00Z");
+    world.comes(&[later, summary_of(SECOND, TEXT)]).await;
+    assert_eq!(world.deliver().await, 0);
+    assert_eq!(world.last_issue(), owned(TYPED));
+}
+
+#[tokio::test]
+async fn words_from_before_contact_lens_was_switched_on_keep_the_summary_out() {
+    let mut world = World::with(&[QUEUE, TABLE]).await;
+    world.stack.invoke(&wrap_up(&[("call_summary", "Typed by an agent")])).await;
+    world.stack = Stack::start_in(BOOTSTRAP, &world.aws, &[QUEUE, TABLE, ON]).await;
+    world.comes(&[silent(), summary()]).await;
+    let ends = Value::from(world.stack.api.ended()).to_string();
+    assert!(!ends.contains(TEXT), "{ends}");
+}
+
+#[tokio::test]
+async fn an_opt_out_or_a_deletion_while_the_table_is_down_is_not_forgotten() {
+    for record in [deleted(), with(silent(), "Attributes/sticky_calls_opt_out", "yes")] {
+        for first in [silent(), summary()] {
+            let mut world = World::new().await;
+            world.comes(&[with(first, "NextContactId", "next")]).await;
+            world.table_is_down(true);
+            world.comes(std::slice::from_ref(&record)).await;
+            world.table_is_down(false);
+            assert_eq!(world.deliver().await, 0);
+            world.comes(&[first_segment(), summary()]).await;
+            assert!(world.last_issues().is_empty(), "{record}");
+            assert!(!world.table().await.contains(TEXT), "{record}");
+        }
+    }
+    // If the outbox is down too, Lambda sends the record again.
+    let mut world = World::new().await;
+    world.table_is_down(true);
+    world.aws.fail(Service::Sqs, Some(AwsFault::Refused("QueueDoesNotExist")));
+    let batch = stream(&[deleted(), with(silent(), "ContactId", SECOND)]);
+    let number = &batch["Records"][0]["kinesis"]["sequenceNumber"];
+    assert_eq!(world.stack.invoke(&batch).await, json!({"batchItemFailures": [{"itemIdentifier": number}]}));
+}
+
+#[tokio::test]
+async fn a_slow_table_is_waited_for_before_a_summary_is_sent() {
+    let slow = || Some(AwsFault::Delay(Duration::from_millis(250)));
+    // Somebody has typed something, or has opted out.
+    for (parameters, expected) in
+        [(("call_summary", "Typed by an agent"), owned(TYPED)), (("sticky_calls_opt_out", "yes"), Default::default())]
+    {
+        let mut world = World::new().await;
+        world.stack.invoke(&wrap_up(&[parameters])).await;
+        world.aws.fail(Service::DynamoDb, slow());
+        world.comes(&[silent(), summary()]).await;
+        assert_eq!(world.last_issue(), expected);
+    }
+    // A summary waits in the outbox. Its contact is deleted, or its redacted text comes.
+    let redacted = summary_of_chat(CALL, "[NAME] asked.", "Redacted");
+    for (then, expected) in [(deleted(), Default::default()), (redacted, owned(("[NAME] asked.", "contact_lens")))] {
+        let mut world = World::new().await;
+        world.api_is_down(true);
+        world.comes(&[silent(), summary_of_chat(CALL, "Jane asked.", "Raw")]).await;
+        world.comes(&[then]).await;
+        world.api_is_down(false);
+        world.aws.fail(Service::DynamoDb, slow());
+        assert_eq!(world.deliver().await, 0);
+        assert_eq!(world.last_issue(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_record_waits_for_no_summary_while_table_and_outbox_hang() {
+    let mut world = World::new().await;
+    world.aws.fail(Service::DynamoDb, Some(AwsFault::Hang));
+    world.aws.fail(Service::Sqs, Some(AwsFault::Hang));
+    let records: Vec<_> = (100..124)
+        .map(|number| with(silent(), "ContactId", format!("00000000-0000-4000-9000-000000000{number}")))
+        .collect();
+    // As long as the template lets the save function run.
+    let outcome = world.stack.function.outcome(stream(&records).to_string(), Duration::from_secs(60)).await;
+    let Outcome::Answer(answer) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({"batchItemFailures": []}));
+    assert_eq!(world.last_issues().len(), records.len());
+}
+
+#[tokio::test]
+async fn a_half_that_another_version_left_is_kept_and_told_of() {
+    let mut world = World::new().await;
+    let half = json!({"version": 1, "reason": "halves", "queued_at": "2026-02-07T10:30:00Z", "summarised_contact": CALL,
+        "halves": [{"kind": "record", "text": "{\"version\":2}", "rank": 1}]});
+    world.stack.invoke(&queue(&[half.to_string()])).await;
+    world.comes(&[summary()]).await;
+    assert_eq!(world.deliver().await, 1);
+    let log = world.stack.function.stop().await;
+    assert!(metrics(&log).iter().all(|line| line["handler"] != "contact_records" || line["degraded"] == 1), "{log}");
+}
+
+#[tokio::test]
 async fn halves_that_still_find_no_table_stay_in_the_outbox() {
     let mut world = World::new().await;
-    world.aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
+    world.table_is_down(true);
     world.comes(&[summary()]).await;
     assert_eq!(world.deliver().await, 1);
 }
 
 #[tokio::test]
-async fn both_halves_in_one_batch_need_no_table() {
+async fn both_halves_in_one_batch_wait_for_the_table_too_because_it_alone_knows_what_was_typed() {
     let mut world = World::new().await;
-    world.aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
+    world.table_is_down(true);
     world.comes(&[summary(), silent()]).await;
-    world.assert_last_issues(&[BY_CONTACT_LENS]);
+    world.assert_last_issues(&[SILENT]);
+    world.table_is_down(false);
+    assert_eq!(world.deliver().await, 0);
+    world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
+    let halves = &world.aws.messages()[0];
+    assert_eq!(halves["DelaySeconds"], 60, "what was typed gets to the table first");
 }
 
 #[tokio::test]
 async fn a_summary_that_neither_table_nor_outbox_takes_is_retried_and_a_record_is_not() {
     for variables in [&[TABLE, ON][..], &[TABLE, ON, QUEUE]] {
         let mut world = World::with(variables).await;
-        world.aws.fail(Service::DynamoDb, Some(AwsFault::Status(500)));
+        world.table_is_down(true);
         world.aws.fail(Service::Sqs, Some(AwsFault::Refused("QueueDoesNotExist")));
         let batch = stream(&[silent(), summary_of("other", TEXT), with(silent(), "ContactId", "third")]);
         let answer = world.stack.invoke(&batch).await;
         let failed: Vec<_> = answer["batchItemFailures"].as_array().unwrap().iter().collect();
         let of = |number: usize| json!({"itemIdentifier": batch["Records"][number]["kinesis"]["sequenceNumber"]});
         assert!(failed.contains(&&of(1)) && !failed.contains(&&of(0)), "{answer}");
-        world.aws.fail(Service::DynamoDb, None);
+        world.table_is_down(false);
         world.comes(&[summary_of("other", TEXT)]).await;
         world.comes(&[with(silent(), "ContactId", "other")]).await;
         assert!(world.last_issues().contains(&(TEXT.to_owned(), "contact_lens".to_owned())));

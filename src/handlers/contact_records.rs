@@ -11,7 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::encodings::Base64Data;
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -19,14 +20,14 @@ use tokio::time::Instant;
 use super::batch::{self, to_retry_in_order};
 use super::end_call::{self, Source};
 use super::newest;
-use crate::budget::{self, SaveDeadlines};
+use crate::budget::{self, ITEMS_AT_ONCE, SaveDeadlines};
 use crate::config::{Config, Records};
 use crate::connect::{Contact, ContactRecord, RecordRule, StreamRecord, SummaryOutcome, is_contact_id};
-use crate::delivery;
+use crate::delivery::{self, Outcome};
 use crate::identity;
 use crate::json::{self, Object};
 use crate::pairing::{self, Pairing};
-use crate::services::{Half, Services};
+use crate::services::{Facts, Half, Services};
 use crate::summary::{Newest, Summary};
 use crate::telemetry::{Report, Subject};
 use crate::turn::Turn;
@@ -36,16 +37,20 @@ use crate::vocabulary::{Degradation, Handler, Metric, Reason, SummaryFailure};
 /// something, it stops the batch: Lambda retries it and all that was not started. Returns the sequence numbers of that.
 pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-    let mut batch = Batch::read(records, services, request_id, Timestamp::now());
-    batch.note(services, half, deadline).await;
-    let mut items = std::mem::take(&mut batch.items);
-    items.extend(pairs(batch.unpaired, services, half).await);
+    let Batch { mut items, unpaired, facts, .. } = Batch::read(records, services, request_id, Timestamp::now());
+    let note = SaveDeadlines::of_a_record(half, deadline).api.min(Instant::now() + budget::PAIRING);
+    if !delivery::note_facts(&facts.facts, services, note).await {
+        items.push(facts.item());
+    }
+    items.extend(pairs(unpaired, services, half).await);
+    let calls = calls(items, &facts.facts.typed);
     let save = async |call: &Call, turn: &Turn<'_>| {
         for item in &call.items {
             let deadlines = SaveDeadlines::of_a_record(half, deadline);
             let is_done = match &item.work {
                 Work::Save(save) => save.deliver(services, request_id, deadlines, turn).await,
-                Work::KeepHalves(halves) => halves.keep(services, deadlines, turn).await,
+                Work::KeepHalves(halves) => turn.comes().await && halves.keep(services, deadlines.all).await,
+                Work::KeepFacts(facts) => turn.comes().await && keep(facts, services, deadlines.all).await,
             };
             if !is_done {
                 return false;
@@ -59,7 +64,7 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
             services.metrics.record(&report, &subject(item.contact_id(), request_id));
         }
     };
-    to_retry_in_order(calls(items), deadline, Call::sequence_numbers, save, abandoned).await
+    to_retry_in_order(calls, deadline, Call::sequence_numbers, save, abandoned).await
 }
 
 fn subject(contact_id: Option<String>, request_id: &str) -> Subject<'_> {
@@ -78,8 +83,10 @@ struct Item {
 enum Work {
     /// To save a call.
     Save(Box<Save>),
-    /// To put halves into the outbox, which the table did not take.
+    /// To put a summary by Contact Lens into the outbox, which the table did not take.
     KeepHalves(HalvesOfContact),
+    /// To put facts into the outbox, which the table did not take.
+    KeepFacts(Facts),
 }
 
 /// A call to save, from one record or from several with the same words.
@@ -103,7 +110,7 @@ impl Item {
     fn call_id(&self) -> Option<&String> {
         match &self.work {
             Work::Save(save) => Some(&save.summary.request.call_id),
-            Work::KeepHalves(_) => None,
+            Work::KeepHalves(_) | Work::KeepFacts(_) => None,
         }
     }
 
@@ -111,21 +118,14 @@ impl Item {
         match &self.work {
             Work::Save(save) => save.summary.contact_id.clone(),
             Work::KeepHalves(halves) => Some(halves.contact_id.clone()).filter(|id| is_contact_id(id)),
+            Work::KeepFacts(_) => None,
         }
     }
 
-    fn has_words(&self) -> bool {
-        matches!(&self.work, Work::Save(save) if save.summary.words.is_some())
+    /// Whether it is to save this.
+    fn saves(&self, holds: fn(&Summary) -> bool) -> bool {
+        matches!(&self.work, Work::Save(save) if holds(&save.summary))
     }
-
-    fn has_typed_words(&self) -> bool {
-        matches!(&self.work, Work::Save(save) if save.summary.holds_typed_text())
-    }
-}
-
-/// The calls of the items for which this holds.
-fn call_ids(items: &[Item], holds: fn(&Item) -> bool) -> BTreeSet<String> {
-    items.iter().filter(|item| holds(item)).filter_map(Item::call_id).cloned().collect()
 }
 
 impl Save {
@@ -136,6 +136,12 @@ impl Save {
             false => delivery::to_api_or_outbox(&self.summary, self.newest.as_ref(), services, deadlines, turn).await,
         };
         let is_done = delivery.is_done();
+        if let (Outcome::Skipped(_), Some(contact_id)) = (delivery.outcome, &self.summary.summarised_contact) {
+            // Nobody needs the halves any more.
+            let not_summarised = BTreeSet::from([contact_id.clone()]);
+            let facts = Facts { not_summarised, ..Facts::default() };
+            delivery::note_facts(&facts, services, deadlines.all.min(Instant::now() + budget::TABLE)).await;
+        }
         services.metrics.record(&delivery.report(), &subject(self.summary.contact_id.clone(), request_id));
         is_done
     }
@@ -152,23 +158,24 @@ impl Save {
 }
 
 impl HalvesOfContact {
-    /// Puts the halves into the outbox. Returns whether nothing is left to do: a contact record has been saved without
-    /// Contact Lens' summary, but a summary must not be lost.
-    async fn keep(&self, services: &Services, deadlines: SaveDeadlines, turn: &Turn<'_>) -> bool {
-        if !turn.comes().await {
-            return false;
-        }
-        let holds_summary = self.halves.iter().any(Half::is_summary);
-        let longest = deadlines.all;
-        let deadline = if holds_summary { longest } else { longest.min(Instant::now() + budget::PAIRING) };
-        if let Some(outbox) = &services.outbox {
-            match outbox.enqueue_halves(&self.contact_id, &self.halves, Timestamp::now(), deadline).await {
-                Ok(()) => return true,
-                Err(error) => tracing::warn!(detail = %error, "the outbox did not take what the table did not take"),
-            }
-        }
-        !holds_summary
+    /// Puts the halves into the outbox before `deadline`. Returns whether the outbox has them.
+    async fn keep(&self, services: &Services, deadline: Instant) -> bool {
+        let Some(outbox) = &services.outbox else { return false };
+        let enqueued = outbox.enqueue_halves(&self.contact_id, &self.halves, Timestamp::now(), deadline).await;
+        // The table's failure is counted.
+        let _ = enqueued.as_ref().inspect_err(|error| {
+            tracing::warn!(detail = %error, "the outbox did not take what Contact Lens is paired with either");
+        });
+        enqueued.is_ok()
     }
+}
+
+/// Puts facts into the outbox before `deadline`. Returns whether nothing is left to do. Without Contact Lens nothing is
+/// sent later that they would keep back, except from the outbox itself.
+async fn keep(facts: &Facts, services: &Services, deadline: Instant) -> bool {
+    let is_needed = services.config.contact_lens && services.outbox.is_some();
+    let deadline = if is_needed { deadline } else { deadline.min(Instant::now() + budget::PAIRING) };
+    delivery::enqueue_facts(facts, services, deadline).await || !is_needed
 }
 
 /// The items of one call, in the order of the stream: they are done one after the other.
@@ -184,22 +191,24 @@ impl Call {
 
 /// The calls of a batch, in the order of the stream. What belongs to no call that is known is a call of its own.
 ///
-/// Of one call, an end without words is left out if there are words, and Contact Lens' summary if there are typed words.
-fn calls(mut items: Vec<Item>) -> Vec<Call> {
-    let (with_words, typed) = (call_ids(&items, Item::has_words), call_ids(&items, Item::has_typed_words));
+/// Contact Lens' summary is left out if something was `typed` about the call. An end without words is left out if there
+/// are words that may be the end.
+fn calls(mut items: Vec<Item>, typed: &BTreeSet<String>) -> Vec<Call> {
+    let is_needed = |item: &Item| {
+        !item.saves(|summary| summary.summarised_contact.is_some())
+            || item.call_id().is_none_or(|id| !typed.contains(id))
+    };
+    items.retain(is_needed);
+    let ends = items.iter().filter(|item| item.saves(|summary| summary.words.is_some() && summary.may_end_call));
+    let ended: BTreeSet<_> = ends.filter_map(Item::call_id).cloned().collect();
     items.retain(|item| {
-        let Some(call_id) = item.call_id() else { return true };
-        if item.has_words() {
-            item.has_typed_words() || !typed.contains(call_id)
-        } else {
-            !with_words.contains(call_id)
-        }
+        item.saves(|summary| summary.words.is_some()) || item.call_id().is_none_or(|call_id| !ended.contains(call_id))
     });
     items.sort_by_key(|item| item.position);
     let saves = || {
         items.iter().filter_map(|item| match &item.work {
             Work::Save(save) => Some(&save.summary),
-            Work::KeepHalves(_) => None,
+            Work::KeepHalves(_) | Work::KeepFacts(_) => None,
         })
     };
     let mut newest = newest::among(&saves().collect::<Vec<_>>()).into_iter();
@@ -225,12 +234,24 @@ struct Batch {
     items: Vec<Item>,
     /// The index of each item, by its words' id; without words, by its call's id.
     places: BTreeMap<String, usize>,
-    /// The calls in which the customer has opted out.
-    opted_out: BTreeSet<String>,
     /// What may be paired, by contact id.
     unpaired: BTreeMap<String, Unpaired>,
-    /// The contacts that are not to be summarised.
-    not_summarised: BTreeSet<String>,
+    facts: FactsOfBatch,
+}
+
+/// What the table must know, and the records that say it.
+#[derive(Default)]
+struct FactsOfBatch {
+    facts: Facts,
+    sequence_numbers: Vec<String>,
+}
+
+impl FactsOfBatch {
+    /// To put them into the outbox: after everything else, because nothing else needs them now.
+    fn item(&self) -> Item {
+        let (sequence_numbers, facts) = (self.sequence_numbers.clone(), self.facts.clone());
+        Item { position: i64::MAX, sequence_numbers, work: Work::KeepFacts(facts) }
+    }
 }
 
 /// What the batch holds of a contact that may be paired.
@@ -256,7 +277,7 @@ impl Batch {
                     let now = now.saturating_add(SignedDuration::from_millis(position)).unwrap_or(now);
                     batch.add_record(&record, position, kinesis.sequence_number(), services, request_id, now);
                 }
-                Some(StreamRecord::Summary(summary)) if services.halves.is_some() => {
+                Some(StreamRecord::Summary(summary)) if services.config.contact_lens => {
                     summaries += 1;
                     match summary.outcome {
                         SummaryOutcome::Completed { text, is_redacted } => {
@@ -296,32 +317,29 @@ impl Batch {
         now: Timestamp,
     ) {
         let contact = record.contact();
-        if identity::has_opted_out(contact) {
-            identity::check_opt_out(contact, &services.metrics);
-            self.opted_out.extend(identity::call_id(contact));
-            self.not_summarised.insert(record.contact_id());
-            return;
-        }
-        let Some(summary) = summary_of(record, services, request_id, now) else {
-            self.not_summarised.insert(record.contact_id());
+        let summary = match identity::has_opted_out(contact) {
+            true => {
+                identity::check_opt_out(contact, &services.metrics);
+                self.facts.facts.opted_out.extend(identity::call_id(contact));
+                None
+            }
+            false => summary_of(record, services, request_id, now),
+        };
+        let Some(summary) = summary else {
+            self.note_not_summarised(record, sequence_number);
             return;
         };
         let last_update = record.last_update().and_then(|text| text.parse().ok());
-        let half = match end_call::has_typed_words(&summary, contact) {
-            true => None,
-            false => services
-                .halves
-                .as_ref()
-                .and_then(|_| pairing::record_half(&summary.clone().without_words(), last_update)),
-        };
-        match half {
-            Some(half) => {
+        if end_call::has_typed_words(&summary, contact) {
+            self.facts.facts.typed.insert(summary.request.call_id.clone());
+            self.note_not_summarised(record, sequence_number.clone());
+        } else if services.config.contact_lens {
+            let may_end_call = !record.has_next() && !contact.is_a_transfer();
+            let call = Summary { may_end_call, ..summary.clone().without_words() };
+            if let Some(half) = pairing::record_half(&call, last_update) {
                 let unpaired = self.unpaired(record.contact_id(), position, sequence_number.clone());
-                unpaired.call_id = Some(summary.request.call_id.clone());
+                unpaired.call_id = Some(call.request.call_id);
                 unpaired.halves.push(half);
-            }
-            None => {
-                self.not_summarised.insert(record.contact_id());
             }
         }
         if is_saved_by_itself(record) && !end_call::is_marked(&summary, contact) {
@@ -330,6 +348,11 @@ impl Batch {
             let waits_for_words = !has_text && contact.is_a_transfer();
             self.add_save(Save { summary, waits_for_words, last_update, newest: None }, position, sequence_number);
         }
+    }
+
+    fn note_not_summarised(&mut self, record: &ContactRecord<'_>, sequence_number: String) {
+        self.facts.facts.not_summarised.insert(record.contact_id());
+        self.facts.sequence_numbers.push(sequence_number);
     }
 
     fn add_save(&mut self, save: Save, position: i64, sequence_number: String) {
@@ -359,9 +382,8 @@ impl Batch {
     /// Drops all items of opted-out calls, and what would be paired although somebody typed something or the customer
     /// has opted out.
     fn settle(&mut self) {
-        let (opted_out, not_summarised) = (&self.opted_out, &mut self.not_summarised);
+        let Facts { opted_out, typed, not_summarised } = &mut self.facts.facts;
         self.items.retain(|item| item.call_id().is_none_or(|call_id| !opted_out.contains(call_id)));
-        let typed = call_ids(&self.items, Item::has_typed_words);
         self.unpaired.retain(|contact_id, unpaired| {
             let call_id = unpaired.call_id.as_ref();
             if call_id.is_some_and(|call_id| opted_out.contains(call_id) || typed.contains(call_id)) {
@@ -370,19 +392,10 @@ impl Batch {
             !not_summarised.contains(contact_id)
         });
     }
-
-    /// Writes to the table in which calls the customers have opted out, and which contacts are not to be summarised.
-    async fn note(&self, services: &Services, half: Instant, deadline: Instant) {
-        let opted_out: Vec<_> = self.opted_out.iter().cloned().collect();
-        let not_summarised: Vec<_> = self.not_summarised.iter().cloned().collect();
-        let deadline = SaveDeadlines::of_a_record(half, deadline).api;
-        let opt_outs = delivery::note_opt_outs(&opted_out, services, deadline);
-        join(opt_outs, pairing::bury(&not_summarised, services, deadline.min(Instant::now() + budget::PAIRING))).await;
-    }
 }
 
 /// Looks in the table for the other half of each contact: all at once, and for [`budget::PAIRING`] at most. Returns the
-/// calls whose words are Contact Lens' summary, and the halves that the table did not take.
+/// calls whose words are Contact Lens' summary, and the summaries that the table did not take.
 async fn pairs(unpaired: BTreeMap<String, Unpaired>, services: &Services, half: Instant) -> Vec<Item> {
     let deadline = half.min(Instant::now() + budget::PAIRING);
     let one = async |(contact_id, unpaired): (String, Unpaired)| {
@@ -399,7 +412,18 @@ async fn pairs(unpaired: BTreeMap<String, Unpaired>, services: &Services, half: 
         };
         Some(Item { position, sequence_numbers, work })
     };
-    join_all(unpaired.into_iter().map(one)).await.into_iter().flatten().collect()
+    let items: Vec<_> = join_all(unpaired.into_iter().map(one)).await.into_iter().flatten().collect();
+    // A contact record is saved without its half. It must not wait, nor be retried, if the outbox does not take that.
+    let (records, others): (Vec<_>, Vec<_>) = items
+        .into_iter()
+        .partition(|item| matches!(&item.work, Work::KeepHalves(kept) if !kept.halves.iter().any(Half::is_summary)));
+    let deadline = half.min(Instant::now() + budget::PAIRING);
+    let keep = async |item: Item| match &item.work {
+        Work::KeepHalves(halves) => halves.keep(services, deadline).await,
+        _ => true,
+    };
+    stream::iter(records).map(keep).buffer_unordered(ITEMS_AT_ONCE).count().await;
+    others
 }
 
 /// Whether a record is saved without a summary by Contact Lens.
@@ -421,7 +445,7 @@ fn summary_of(record: &ContactRecord<'_>, services: &Services, request_id: &str,
         return None;
     }
     let is_saved_by_itself = is_saved_by_itself(record);
-    if !is_saved_by_itself && services.halves.is_none() {
+    if !is_saved_by_itself && !services.config.contact_lens {
         return None;
     }
     summary(record, &services.config, now)

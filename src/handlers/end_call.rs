@@ -1,6 +1,6 @@
 //! End-call: saves what happened in a call through the Sticky Calls API. It never fails the flow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::connect::{Attributes, Contact, ContactRecord, Ending};
 use crate::delivery;
 use crate::identity;
-use crate::services::Services;
+use crate::services::{Facts, Services};
 use crate::sticky_calls::{EndRequest, IntentStatus};
 use crate::summary::{
     AGENT_NOTES, CALL_DATE, CALL_SUMMARY, FILLER, INTENT_STATUS, LAST_ISSUE, LAST_ISSUE_SOURCE, Mark, RESOLUTION,
@@ -38,7 +38,8 @@ pub async fn handle(contact: &Contact<'_>, services: &Services, deadline: Instan
         Ok(summary) => summary,
         Err(reason) => {
             if let (Reason::OptedOut, Some(call_id)) = (reason, identity::call_id(contact)) {
-                delivery::note_opt_outs(&[call_id], services, deadline.min(Instant::now() + budget::TABLE)).await;
+                let facts = Facts { opted_out: BTreeSet::from([call_id]), ..Facts::default() };
+                delivery::note_or_enqueue_facts(&facts, services, deadline).await;
             }
             return fallback(Some(contact), reason);
         }
@@ -137,6 +138,7 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
         hints,
         words: words(contact, &texts, source),
         summarised_contact: None,
+        may_end_call: true,
         started: started.filter_map(|text| text.parse().ok()).next().unwrap_or(now),
         came: to_the_millisecond(now),
     })
@@ -150,13 +152,16 @@ pub fn is_marked(summary: &Summary, contact: &Contact<'_>) -> bool {
 }
 
 /// Whether somebody is known to have typed something about this call: the contact holds a text, or a mark of the call.
-/// A text with another call's mark was copied together with it. The mark may also be one of a status alone.
+/// A text with another call's mark was copied together with it. A mark of a status alone does not count; the status may
+/// have been changed since.
 pub fn has_typed_words(summary: &Summary, contact: &Contact<'_>) -> bool {
     let Some(mark) = contact.attribute(MARK) else { return holds_text(contact) };
     match Mark::parse(&mark) {
         Some(mark) if mark.is_of(&summary.request.call_id) => {
-            let status = contact.value(INTENT_STATUS);
-            holds_text(contact) || !mark.names(&WordsId::new(None, None, status.as_deref()))
+            let now = contact.value(INTENT_STATUS);
+            let may_be = IntentStatus::ALL.iter().map(|status| Some(status.as_str())).chain([None, now.as_deref()]);
+            let is_of_a_status = may_be.into_iter().any(|status| mark.names(&WordsId::new(None, None, status)));
+            holds_text(contact) || !is_of_a_status
         }
         Some(mark) => holds_text(contact) && !summary.words.as_ref().is_some_and(|words| mark.names(words)),
         None => holds_text(contact),

@@ -82,6 +82,7 @@ mod tests {
             hints: IdentityHints { ani: Some(ani.to_owned()), ..IdentityHints::default() },
             words: Some(WordsId::new(Some(call_id), None, None)),
             summarised_contact: None,
+            may_end_call: true,
             started,
             came: started,
         }

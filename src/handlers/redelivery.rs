@@ -50,7 +50,11 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
         }
     };
     let ids = |call: &Call<'_>| call.messages.iter().map(Message::id).collect();
-    to_retry(calls(records), deadline, ids, deliver, abandoned).await
+    // What the table must know comes first: something else in the batch may be kept back by it.
+    let (facts, others): (Vec<_>, Vec<_>) = calls(records).into_iter().partition(Call::holds_facts);
+    let mut left = to_retry(facts, deadline, ids, deliver, abandoned).await;
+    left.extend(to_retry(others, deadline, ids, deliver, abandoned).await);
+    left
 }
 
 /// The status of a message that is retried: nothing is lost. After the last retry it is a dead letter, and an alarm
@@ -60,6 +64,12 @@ const QUEUED: Status = Status::Save(SaveStatus::Queued);
 /// The messages about one call, in the order in which their words came. They are delivered one after the other.
 struct Call<'a> {
     messages: Vec<Message<'a>>,
+}
+
+impl Call<'_> {
+    fn holds_facts(&self) -> bool {
+        self.messages.iter().any(|message| matches!(message.content, Ok(Content::Facts { .. })))
+    }
 }
 
 /// A message of the batch.
@@ -134,6 +144,13 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
     let deadlines = SaveDeadlines::of_a_message(deadline);
     let is_done = match &message.content {
         Ok(Content::Summary { summary, .. }) => deliver(summary, message, services, &subject, deadlines).await,
+        Ok(Content::Facts { facts, .. }) => {
+            let is_done = delivery::note_facts(facts, services, deadlines.api).await;
+            if !is_done {
+                message.measure_wait(services);
+            }
+            is_done
+        }
         Ok(Content::Halves { contact_id, halves, .. }) => {
             match pairing::pair(contact_id, halves, services, within(budget::PAIRING, deadlines)).await {
                 Pairing::Pair(summary) => deliver(&summary, message, services, &subject, deadlines).await,
@@ -177,9 +194,10 @@ async fn deliver(
     subject: &Subject<'_>,
     deadlines: SaveDeadlines,
 ) -> bool {
-    let delivery = match pairing::renewed(summary, services, within(budget::TABLE, deadlines)).await {
-        Some(summary) => delivery::from_outbox(&summary, message.newest.as_ref(), services, deadlines).await,
-        None => Delivery::of(Outcome::Skipped(None)),
+    let delivery = match pairing::renewed(summary, services, within(budget::PAIRING, deadlines)).await {
+        Ok(Some(summary)) => delivery::from_outbox(&summary, message.newest.as_ref(), services, deadlines).await,
+        Ok(None) => Delivery::of(Outcome::Skipped(None)),
+        Err(error) => Delivery::failed_by_the_table(&error),
     };
     let is_done = delivery.is_done();
     let mut report = delivery.report();

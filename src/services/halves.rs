@@ -75,8 +75,9 @@ impl Half {
 
     fn row(&self, contact_id: &str) -> Row {
         let expires_at = Timestamp::now().saturating_add(TTL).map_or(0, Timestamp::as_second);
-        let row = Row::new(row_id(self.kind, contact_id), expires_at).with_number(RANK, self.rank);
-        if self.is_tombstone() { row } else { row.with_text(TEXT, self.text.clone()) }
+        Row::new(row_id(self.kind, contact_id), expires_at)
+            .with_number(RANK, self.rank)
+            .with_text(TEXT, self.text.clone())
     }
 
     fn read(kind: HalfKind, row: &Row) -> Option<Self> {
@@ -121,18 +122,12 @@ impl Halves {
         };
         Ok(kinds.into_iter().filter_map(of).collect())
     }
+}
 
-    /// Replaces the halves of these contacts by tombstones.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the table does not confirm all of them before `deadline`. Some may have been written.
-    pub async fn bury(&self, contact_ids: &[String], deadline: Instant) -> Result<(), aws::Error> {
-        let tombstone =
-            |kind: HalfKind, contact_id: &String| Half { kind, text: String::new(), rank: TOMBSTONE }.row(contact_id);
-        let of_both = |contact_id| [HalfKind::Record, HalfKind::Summary].map(|kind| tombstone(kind, contact_id));
-        self.table.write(&contact_ids.iter().flat_map(of_both).collect::<Vec<_>>(), deadline).await
-    }
+/// The tombstones of a contact, which take the place of both halves. They are kept until then, in seconds since 1970.
+pub(super) fn tombstones(contact_id: &str, expires_at: i64) -> [Row; 2] {
+    [HalfKind::Record, HalfKind::Summary]
+        .map(|kind| Row::new(row_id(kind, contact_id), expires_at).with_number(RANK, TOMBSTONE))
 }
 
 fn row_id(kind: HalfKind, contact_id: &str) -> String {
@@ -170,14 +165,14 @@ mod tests {
 
     #[test]
     fn a_tombstone_has_no_text_and_outranks_everything() {
-        let tombstone = Half { kind: HalfKind::Summary, text: String::new(), rank: TOMBSTONE };
+        let [_, row] = tombstones("c", 1);
+        let tombstone = Half::read(HalfKind::Summary, &row).unwrap();
+        assert_eq!((row.text(TEXT), tombstone.text.as_str()), (None, ""));
         assert!(
             Half::highest(HalfKind::Summary, &[tombstone.clone(), Half::of_summary("late", true)])
                 .unwrap()
                 .is_tombstone()
         );
-        let row = tombstone.row("c");
-        assert_eq!((row.text(TEXT), Half::read(HalfKind::Summary, &row)), (None, Some(tombstone)));
         let half = Half::of_summary("Paid with 4111 1111 1111 1111", false);
         assert_eq!(half.text, "Paid with [card number]");
         assert_eq!(Half::read(HalfKind::Summary, &half.row("c")), Some(half));

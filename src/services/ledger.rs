@@ -5,14 +5,18 @@
 //! Saves work without it. If the table is slow or down, the ledger counts as empty. Then words may be saved twice, and
 //! older words may replace newer ones, but no words are lost.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::halves;
 use super::keyed_hash::KeyedHash;
 use crate::aws::{self, Condition, Row, Table};
 use crate::hash::sha256;
-use crate::sticky_calls::{ApiKey, CustomerRef, IntentStatus};
+use crate::sticky_calls::{ApiKey, CustomerRef, EndRequest, IntentStatus};
 use crate::summary::{Newest, Summary};
 use crate::vocabulary::Reason;
 
@@ -61,6 +65,24 @@ impl WordsState {
     }
 }
 
+/// What the table must know about calls, so that nothing is sent later that should not be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The ids of calls in which the customer has opted out.
+    pub opted_out: BTreeSet<String>,
+    /// The ids of calls about which somebody has typed something.
+    pub typed: BTreeSet<String>,
+    /// The ids of contacts whose summary by Contact Lens is not to be saved.
+    pub not_summarised: BTreeSet<String>,
+}
+
+impl Facts {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.opted_out.is_empty() && self.typed.is_empty() && self.not_summarised.is_empty()
+    }
+}
+
 /// What the ledger knows about a summary. The default is the answer of an empty ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
@@ -70,8 +92,10 @@ pub struct Known {
     pub newest: Option<Newest>,
     /// Whether the customer has opted out in this call.
     pub is_opted_out: bool,
-    /// Whether somebody has typed something about this call. Only known to a ledger that notes it.
+    /// Of a summary by Contact Lens: whether somebody has typed something about this call.
     pub has_typed_words: bool,
+    /// Of a summary by Contact Lens: the intent and the status that somebody has chosen without typing anything.
+    pub chosen: Option<(String, IntentStatus)>,
 }
 
 /// The ledger.
@@ -98,10 +122,11 @@ impl Ledger {
         deadline: Instant,
     ) -> Result<Known, aws::Error> {
         let (words, opt_out) = (words_id(summary), opt_out_id(&summary.request.call_id));
-        let typed = summary.summarised_contact.as_ref().map(|_| typed_id(&summary.request.call_id));
+        let call_id = &summary.request.call_id;
+        let by_contact_lens = summary.summarised_contact.as_ref().map(|_| [typed_id(call_id), status_id(call_id)]);
         let mut wanted = newest_ids(summary, None, key);
         wanted.push(opt_out.clone());
-        wanted.extend([words.clone(), typed.clone()].into_iter().flatten());
+        wanted.extend(words.clone().into_iter().chain(by_contact_lens.iter().flatten().cloned()));
         let now = Timestamp::now().as_second();
         let rows = self.table.read(&wanted, deadline).await?;
         // DynamoDB deletes late.
@@ -115,11 +140,16 @@ impl Ledger {
             _ => true,
         };
         let newest = rows.iter().filter(of_this_customer).filter_map(newest);
+        let newest = newest.max_by_key(|newest| (newest.started_ms, newest.came_ms));
+        let of_this_call = newest.as_ref().filter(|newest| newest.call_id == *call_id);
+        let came_later = of_this_call.is_some_and(|newest| newest.came_ms > summary.came.as_millisecond());
+        let [typed, chosen] = by_contact_lens.map_or([None, None], |ids| ids.map(|id| row(&id)));
         Ok(Known {
             words: state,
-            newest: newest.max_by_key(|newest| (newest.started_ms, newest.came_ms)),
             is_opted_out: row(&opt_out).is_some(),
-            has_typed_words: typed.is_some_and(|id| row(&id).is_some()),
+            has_typed_words: typed.is_some() || summary.summarised_contact.is_some() && came_later,
+            chosen: chosen.and_then(chosen_in),
+            newest,
         })
     }
 
@@ -139,8 +169,13 @@ impl Ledger {
     ) -> Result<(), aws::Error> {
         let Some(id) = words_id(summary) else { return Ok(()) };
         let mut words = vec![Row::new(id, expires_at()).with_text(STATE, state.as_str())];
+        let EndRequest { call_id, intent, intent_status, .. } = &summary.request;
         if self.notes_typed_words && summary.holds_typed_text() {
-            words.push(Row::new(typed_id(&summary.request.call_id), expires_at()));
+            words.push(Row::new(typed_id(call_id), expires_at()));
+        }
+        if self.notes_typed_words && !summary.holds_text() {
+            let row = Row::new(status_id(call_id), expires_at());
+            words.push(row.with_text(INTENT, intent.clone()).with_text(INTENT_STATUS, intent_status.as_str()));
         }
         let ids = if summary.holds_text() { newest_ids(summary, customer_ref, key) } else { Vec::new() };
         let entries: Vec<_> = ids.into_iter().map(|id| entry(id, summary, customer_ref)).collect();
@@ -150,14 +185,19 @@ impl Ledger {
         words.and(newest.map(|_| ()))
     }
 
-    /// Notes that the customers have opted out in these calls.
+    /// Notes these facts. The halves of a contact that is not to be summarised are deleted. What Contact Lens alone
+    /// needs is left out if it is not switched on.
     ///
     /// # Errors
     ///
     /// Fails if the table does not confirm all rows before `deadline`. Some may have been written.
-    pub async fn note_opt_outs(&self, call_ids: &[String], deadline: Instant) -> Result<(), aws::Error> {
-        let rows: Vec<_> = call_ids.iter().map(|call_id| Row::new(opt_out_id(call_id), expires_at())).collect();
-        self.table.write(&rows, deadline).await
+    pub async fn note_facts(&self, facts: &Facts, deadline: Instant) -> Result<(), aws::Error> {
+        let expires_at = expires_at();
+        let opted_out = facts.opted_out.iter().map(|call_id| Row::new(opt_out_id(call_id), expires_at));
+        let typed = facts.typed.iter().map(|call_id| Row::new(typed_id(call_id), expires_at));
+        let buried = facts.not_summarised.iter().flat_map(|contact_id| halves::tombstones(contact_id, expires_at));
+        let for_contact_lens = typed.chain(buried).filter(|_| self.notes_typed_words);
+        self.table.write(&opted_out.chain(for_contact_lens).collect::<Vec<_>>(), deadline).await
     }
 }
 
@@ -175,6 +215,14 @@ fn opt_out_id(call_id: &str) -> String {
 
 fn typed_id(call_id: &str) -> String {
     format!("typed:{}", sha256(call_id.as_bytes()))
+}
+
+fn status_id(call_id: &str) -> String {
+    format!("status:{}", sha256(call_id.as_bytes()))
+}
+
+fn chosen_in(row: &Row) -> Option<(String, IntentStatus)> {
+    Some((row.text(INTENT)?.to_owned(), IntentStatus::parse(row.text(INTENT_STATUS)?)?))
 }
 
 /// The ids under which the newest call of a summary's customer is found. The reference is not hashed, so that it stays

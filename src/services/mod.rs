@@ -26,7 +26,7 @@ pub use cache::Cache;
 pub use circuit_breaker::CircuitBreaker;
 pub use halves::{Half, HalfKind, Halves};
 pub use keys::{Keys, NoKey};
-pub use ledger::{Known, Ledger, WordsState};
+pub use ledger::{Facts, Known, Ledger, WordsState};
 pub use outbox::Outbox;
 
 use crate::aws::{Access, Clients, Table};
@@ -48,7 +48,7 @@ pub struct Services {
     pub cache: Option<Cache>,
     /// The ledger, if a table is configured.
     pub ledger: Option<Ledger>,
-    /// The halves, if a table is configured and Contact Lens' summaries are saved.
+    /// The halves, if a table is configured.
     pub halves: Option<Halves>,
     table: Option<Table>,
     /// What is counted and measured in an invocation.
@@ -67,7 +67,7 @@ impl Services {
         let ttl = SignedDuration::try_from(config.cache_ttl).unwrap_or(SignedDuration::MAX);
         let cache = table.clone().filter(|_| !ttl.is_zero()).map(|table| Cache::new(table, ttl));
         let ledger = table.clone().map(|table| Ledger::new(table, config.contact_lens));
-        let halves = table.clone().filter(|_| config.contact_lens).map(Halves::new);
+        let halves = table.clone().map(Halves::new);
         Self { config, api, outbox, cache, ledger, halves, table, metrics }
     }
 

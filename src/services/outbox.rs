@@ -1,8 +1,9 @@
 //! The outbox: summaries that still have to be delivered, in an SQS queue.
 //!
 //! A message is a JSON object with a version. It holds the request to the API as it was built, so that a redelivery
-//! sends the call's date, intent and variables even if the settings have changed meanwhile. Two other kinds of message
-//! hold what the table did not take in time: tombstones of the cache, and halves of what Contact Lens summarised.
+//! sends the call's date, intent and variables even if the settings have changed meanwhile. Three other kinds of message
+//! hold what the table did not take in time: tombstones of the cache, facts for the ledger, and halves of what Contact
+//! Lens summarised.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::halves::Half;
+use super::ledger::Facts;
 use crate::aws::{self, MAX_DELAY, Pending, Queue};
 use crate::connect::is_contact_id;
 use crate::json::Object;
@@ -35,11 +37,18 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// How long a summary without words waits, because somebody may be writing some: as long as SQS can delay a message.
 const WAIT_FOR_WORDS: Duration = MAX_DELAY;
 
+/// How long Contact Lens' summaries and their halves wait before they are delivered the first time, so that the table
+/// hears before that of what somebody typed, of opt-outs and of deleted contacts.
+const WAIT_FOR_FACTS: Duration = FIRST_WAIT;
+
 /// The reason in a message about which the API has not been asked yet.
 const DEFERRED: &str = "deferred";
 
 /// The reason in a message that holds tombstones.
 const TOMBSTONES: &str = "tombstones";
+
+/// The reason in a message that holds facts.
+const FACTS: &str = "facts";
 
 /// The reason in a message that holds halves.
 const HALVES: &str = "halves";
@@ -60,10 +69,21 @@ struct Message {
     words: Option<WordsId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     summarised_contact: Option<String>,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    may_end_call: bool,
     #[serde(default)]
     started_at: Option<String>,
     #[serde(default)]
     came_at: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Tombstones in the queue.
@@ -73,6 +93,15 @@ struct TombstonesMessage {
     reason: String,
     queued_at: String,
     tombstones: Vec<String>,
+}
+
+/// Facts in the queue.
+#[derive(Serialize, Deserialize)]
+struct FactsMessage {
+    version: u32,
+    reason: String,
+    queued_at: String,
+    facts: Facts,
 }
 
 /// Halves in the queue.
@@ -102,6 +131,13 @@ pub enum Content {
         /// The time of the save that wrote them.
         since: Timestamp,
     },
+    /// Facts for the ledger.
+    Facts {
+        /// The facts.
+        facts: Facts,
+        /// When they were enqueued.
+        since: Timestamp,
+    },
     /// Halves for the table.
     Halves {
         /// The contact that they are about.
@@ -116,7 +152,10 @@ pub enum Content {
 impl Content {
     /// Since when it waits.
     pub fn since(&self) -> Timestamp {
-        let (Self::Summary { since, .. } | Self::Tombstones { since, .. } | Self::Halves { since, .. }) = self;
+        let (Self::Summary { since, .. }
+        | Self::Tombstones { since, .. }
+        | Self::Facts { since, .. }
+        | Self::Halves { since, .. }) = self;
         *since
     }
 }
@@ -154,7 +193,9 @@ impl Outbox {
     ///
     /// Fails if the message can't be written.
     pub fn enqueue(&self, summary: &Summary, reason: Reason, deadline: Instant) -> Result<Pending<()>, aws::Error> {
-        self.send(summary, reason.as_str(), Duration::ZERO, deadline)
+        let is_by_contact_lens = summary.summarised_contact.is_some();
+        let delay = if is_by_contact_lens { WAIT_FOR_FACTS } else { Duration::ZERO };
+        self.send(summary, reason.as_str(), delay, deadline)
     }
 
     /// Enqueues a summary without words. It is delivered 15 minutes later, when words that somebody was writing have
@@ -185,7 +226,18 @@ impl Outbox {
             queued_at: format!("{now:.3}"),
             tombstones: ids.to_vec(),
         };
-        self.send_at_once(serde_json::to_string(&message), deadline).await
+        self.send_and_wait(serde_json::to_string(&message), Duration::ZERO, deadline).await
+    }
+
+    /// Enqueues facts that the table did not take. Done before `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the queue did not confirm that it has the message.
+    pub async fn enqueue_facts(&self, facts: &Facts, now: Timestamp, deadline: Instant) -> Result<(), aws::Error> {
+        let (reason, queued_at) = (FACTS.to_owned(), format!("{now:.3}"));
+        let message = FactsMessage { version: VERSION, reason, queued_at, facts: facts.clone() };
+        self.send_and_wait(serde_json::to_string(&message), Duration::ZERO, deadline).await
     }
 
     /// Enqueues halves that the table did not take. Done before `deadline`.
@@ -207,11 +259,16 @@ impl Outbox {
             summarised_contact: contact_id.to_owned(),
             halves: halves.to_vec(),
         };
-        self.send_at_once(serde_json::to_string(&message), deadline).await
+        self.send_and_wait(serde_json::to_string(&message), WAIT_FOR_FACTS, deadline).await
     }
 
-    async fn send_at_once(&self, message: serde_json::Result<String>, deadline: Instant) -> Result<(), aws::Error> {
-        let mut sending = self.queue.send(&written(message)?, Duration::ZERO, deadline);
+    async fn send_and_wait(
+        &self,
+        message: serde_json::Result<String>,
+        delay: Duration,
+        deadline: Instant,
+    ) -> Result<(), aws::Error> {
+        let mut sending = self.queue.send(&written(message)?, delay, deadline);
         sending.wait(deadline).await.unwrap_or(Err(aws::Error::Timeout))
     }
 
@@ -261,6 +318,7 @@ pub fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result
         hints: Some(summary.hints.clone()),
         words: summary.words.clone(),
         summarised_contact: summary.summarised_contact.clone(),
+        may_end_call: summary.may_end_call,
         started_at: Some(format!("{:.3}", summary.started)),
         came_at: Some(format!("{:.3}", summary.came)),
     })
@@ -282,6 +340,9 @@ pub fn read(body: &str) -> Result<Content, Unreadable> {
             ids: message.tombstones,
             since: time(&message.queued_at),
         })
+    } else if !message.is_null(FACTS) {
+        serde_json::from_str(body)
+            .map(|message: FactsMessage| Content::Facts { facts: message.facts, since: time(&message.queued_at) })
     } else if !message.is_null(HALVES) {
         serde_json::from_str(body).map(|message: HalvesMessage| Content::Halves {
             contact_id: message.summarised_contact,
@@ -299,7 +360,7 @@ pub fn read(body: &str) -> Result<Content, Unreadable> {
 
 /// The summary in a message. Values that messages of earlier builds lack are taken from the request.
 fn summary(message: Message) -> Summary {
-    let Message { contact_id, mut request, hints, words, summarised_contact, .. } = message;
+    let Message { contact_id, mut request, hints, words, summarised_contact, may_end_call, .. } = message;
     // Earlier builds sent the filler if nobody had written anything.
     if request.variables.get(LAST_ISSUE).is_some_and(|text| text.trim() == FILLER) {
         request.variables.remove(LAST_ISSUE);
@@ -314,6 +375,7 @@ fn summary(message: Message) -> Summary {
         hints: hints.or_else(|| request.identity_hints.clone()).unwrap_or_default(),
         words,
         summarised_contact,
+        may_end_call,
         started: time(started),
         came: time(came),
         request,
@@ -349,6 +411,7 @@ mod tests {
             hints: request.identity_hints.clone().unwrap(),
             words: Some(WordsId::new(Some("summary"), None, None)),
             summarised_contact: None,
+            may_end_call: true,
             started: "2026-02-07T10:00:00Z".parse().unwrap(),
             came: "2026-02-07T10:29:58.123Z".parse().unwrap(),
             request,

@@ -116,6 +116,9 @@ pub enum IntentStatus {
 }
 
 impl IntentStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Open, Self::Resolved, Self::Abandoned];
+
     /// The API's word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -127,11 +130,6 @@ impl IntentStatus {
 
     /// Reads one of the API's three words, in any case.
     pub fn parse(word: &str) -> Option<Self> {
-        match word.to_ascii_lowercase().as_str() {
-            "open" => Some(Self::Open),
-            "resolved" => Some(Self::Resolved),
-            "abandoned" => Some(Self::Abandoned),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(word))
     }
 }
