@@ -1,5 +1,8 @@
 //! Which handler an event reaches.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::connect::Contact;
@@ -22,11 +25,12 @@ pub enum Route<'a> {
 /// Decides where an event goes. A flow event: the block's `action` decides, else the handler that the function is
 /// pinned to, else the `InitiationMethod`. A batch: the source of its records decides.
 pub fn route<'a>(payload: &'a str, pinned: Option<Action>, metrics: &Metrics) -> Route<'a> {
-    if let Some(contact) = Contact::from_flow_event(payload) {
+    let event = Object::parse(payload).unwrap_or_default();
+    if let Some(contact) = Contact::in_event(&event) {
         let action = requested_action(&contact, metrics).or(pinned).unwrap_or_else(|| by_initiation_method(&contact));
         return Route::Flow(action, contact);
     }
-    let records = Object::parse(payload).map(|event| event.array("Records")).unwrap_or_default();
+    let records = event.array("Records");
     match source(&records) {
         Some(source) => Route::Batch(source, records),
         None => Route::Unknown(pinned.unwrap_or(Action::StartCall)),
@@ -35,9 +39,21 @@ pub fn route<'a>(payload: &'a str, pinned: Option<Action>, metrics: &Metrics) ->
 
 /// The source, if all records have the same one.
 fn source(records: &[&RawValue]) -> Option<Source> {
-    let mut sources = records.iter().map(|record| Source::parse(&Object::parse(record.get())?.text("eventSource")?));
+    let mut sources = records.iter().map(|record| source_of(record));
     let first = sources.next()??;
     sources.all(|source| source == Some(first)).then_some(first)
+}
+
+/// A record's source. Nothing else of the record is read.
+fn source_of(record: &RawValue) -> Option<Source> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Record<'a> {
+        #[serde(borrow)]
+        event_source: Cow<'a, str>,
+    }
+    let record: Record<'_> = serde_json::from_str(record.get()).ok()?;
+    Source::parse(&record.event_source)
 }
 
 fn requested_action(contact: &Contact<'_>, metrics: &Metrics) -> Option<Action> {

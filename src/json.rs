@@ -17,13 +17,9 @@ use serde_json::value::RawValue;
 pub fn repaired(bytes: Vec<u8>) -> String {
     let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    let is_broken = text.contains(is_control) && serde_json::from_str::<&RawValue>(&text).is_err();
-    if is_broken { text.replace(is_control, " ") } else { text }
-}
-
-/// Whether a character must be escaped in a JSON string.
-fn is_control(character: char) -> bool {
-    character < ' '
+    // Below the space is what must be escaped in a JSON string.
+    let is_broken = text.bytes().any(|byte| byte < b' ') && serde_json::from_str::<&RawValue>(&text).is_err();
+    if is_broken { text.replace(|character| character < ' ', " ") } else { text }
 }
 
 /// A JSON object. If a key is repeated, the last value counts, as in JavaScript.

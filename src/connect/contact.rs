@@ -24,7 +24,12 @@ impl<'a> Contact<'a> {
     /// The contact of a flow event: a JSON object whose `Details.ContactData` is an object. Returns `None` for anything
     /// else.
     pub fn from_flow_event(payload: &'a str) -> Option<Self> {
-        let details = Object::parse(payload)?.object("Details")?;
+        Self::in_event(&Object::parse(payload)?)
+    }
+
+    /// The same for an event that has been parsed.
+    pub fn in_event(event: &Object<'a>) -> Option<Self> {
+        let details = event.object("Details")?;
         let data = details.object("ContactData")?;
         Some(Self::new(data, details.object("Parameters").unwrap_or_default()))
     }

@@ -14,6 +14,7 @@ use aws_lambda_events::encodings::Base64Data;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -25,7 +26,7 @@ use crate::config::{Config, Records};
 use crate::connect::{Contact, ContactRecord, RecordRule, StreamRecord, SummaryOutcome, is_contact_id};
 use crate::delivery::{self, Outcome};
 use crate::identity;
-use crate::json::{self, Object};
+use crate::json;
 use crate::pairing::{self, Pairing};
 use crate::services::{Facts, Half, Services};
 use crate::summary::{Newest, Summary};
@@ -488,21 +489,36 @@ pub fn sequence_number(record: &RawValue) -> String {
     Kinesis::read(record).sequence_number()
 }
 
-/// What Kinesis says of a record, its data included.
-struct Kinesis<'a>(Object<'a>);
+/// A record of a Kinesis event. It is read in one pass, because Contact Lens may send one for every utterance.
+#[derive(Deserialize)]
+struct KinesisRecord<'a> {
+    #[serde(borrow)]
+    kinesis: Option<Kinesis<'a>>,
+}
+
+/// What Kinesis says of a record, its data included. Each value may be of any type.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kinesis<'a> {
+    #[serde(borrow)]
+    sequence_number: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
 
 impl<'a> Kinesis<'a> {
     fn read(record: &'a RawValue) -> Self {
-        Self(Object::parse(record.get()).and_then(|record| record.object("kinesis")).unwrap_or_default())
+        let record: Option<KinesisRecord<'a>> = serde_json::from_str(record.get()).ok();
+        record.and_then(|record| record.kinesis).unwrap_or_default()
     }
 
     fn sequence_number(&self) -> String {
-        self.0.text("sequenceNumber").unwrap_or_default()
+        self.sequence_number.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
     }
 
     /// The text of the data, which Kinesis hands over in Base64. Blank if it is something else.
     fn text(&self) -> String {
-        let data = self.0.raw("data").and_then(|json| serde_json::from_str::<Base64Data>(json).ok());
+        let data = self.data.and_then(|json| serde_json::from_str::<Base64Data>(json.get()).ok());
         data.map(|data| json::repaired(data.0)).unwrap_or_default()
     }
 }
