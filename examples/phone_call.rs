@@ -34,7 +34,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// The calls of the day.
 async fn play_calls(bootstrap: &Path) -> io::Result<()> {
-    let mut day = Day { centre: ContactCentre::open_with_outbox(bootstrap, &[]).await, shown: 0 };
+    let settings = [
+        ("STICKY_CALLS_TABLE", "table"),
+        ("STICKY_CALLS_CONTACT_LENS", "on"),
+        // Each call is looked up, so that there is something to see.
+        ("STICKY_CALLS_CACHE_TTL_SECONDS", "0"),
+    ];
+    let mut day = Day { centre: ContactCentre::open_with_outbox(bootstrap, &settings).await, shown: 0 };
     day.centre.api.remember(jane());
     let from_mark = || Caller::from("+12025550142").known_as("C-2042");
     let from_jane = || Caller::from("+12025550101").known_as("C-1001");
@@ -67,6 +73,23 @@ async fn play_calls(bootstrap: &Path) -> io::Result<()> {
     day.agent_leaves(&mut call).await?;
     day.agent_writes(&mut call, WrapUp { summary: "Portal showed an old invoice", notes: "", status: "resolved" })
         .await?;
+
+    let from_ann = || Caller::from("+12025550163").known_as("C-3063");
+    title("Nobody types anything: Contact Lens summarises the call")?;
+    day.centre.set("ContactLens", "Enabled");
+    let mut call = day.call(from_ann().pressing("21")).await?;
+    day.agent_takes(&mut call).await?;
+    narrate("the caller hangs up, and the agent skips the form")?;
+    day.centre.wrap_up(&mut call, None).await;
+    day.record(&call).await?;
+    narrate("a little later the summary comes")?;
+    let summary = "The customer reported a router that restarts every hour. The agent will send a new one.";
+    day.summary(&call, summary).await?;
+
+    title("The same caller calls again: the agent reads the summary, and the caller does not hear it")?;
+    let mut call = day.call(from_ann().pressing("22")).await?;
+    day.agent_takes(&mut call).await?;
+    day.centre.set("ContactLens", "Disabled");
 
     title("Somebody who withholds the number")?;
     let mut call = day.call(Caller::anonymous().pressing("3")).await?;
@@ -136,10 +159,21 @@ impl Day {
 
     async fn record(&mut self, call: &Call) -> io::Result<()> {
         self.centre.stream_records(call).await;
+        self.show_saves()
+    }
+
+    async fn summary(&mut self, call: &Call, text: &str) -> io::Result<()> {
+        self.centre.stream_summary(call, text).await;
+        self.show_saves()
+    }
+
+    /// Shows what was saved since the last time.
+    fn show_saves(&mut self) -> io::Result<()> {
         for end in &self.centre.api.ended()[self.shown..] {
             let text = |name: &str| end.pointer(name).and_then(Value::as_str).unwrap_or("nothing new");
             let (intent, status) = (text("/intent"), text("/intent_status"));
-            line("is saved", &format!("{intent}, {status}: {}", text("/variables/last_issue")))?;
+            let by = if end["variables"]["last_issue_source"] == "contact_lens" { " (by Contact Lens)" } else { "" };
+            line("is saved", &format!("{intent}, {status}: {}{by}", text("/variables/last_issue")))?;
         }
         self.shown = self.centre.api.ended().len();
         Ok(())

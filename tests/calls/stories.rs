@@ -224,6 +224,26 @@ async fn a_warm_transfer_and_a_consult_in_which_both_agents_write() {
 }
 
 #[tokio::test]
+async fn a_call_about_which_nobody_types_anything_and_the_next_call() {
+    let variables = [
+        ("STICKY_CALLS_TABLE", "table"),
+        ("STICKY_CALLS_CACHE_TTL_SECONDS", "0"),
+        ("STICKY_CALLS_CONTACT_LENS", "on"),
+        ("STICKY_CALLS_RETURNING_THRESHOLD", "0.4"),
+    ];
+    let mut centre = ContactCentre::open_with_outbox(BOOTSTRAP, &variables).await;
+    centre.set("ContactLens", "Enabled");
+    let mut call = centre.call(Caller::from("+12025550177").pressing("11")).await;
+    centre.agent_answers(&mut call).await;
+    centre.wrap_up(&mut call, None).await;
+    centre.stream_summary(&call, "The customer asked why invoice 4711 charges the setup fee twice.").await;
+    assert_story("nobody_typed", &mut centre, &call).await;
+    let mut again = centre.call(Caller::from("+12025550177").pressing("21")).await;
+    finish(&mut centre, &mut again, SETTLED).await;
+    assert_story("after_nobody_typed", &mut centre, &again).await;
+}
+
+#[tokio::test]
 async fn a_chat_whose_agent_leaves_first() {
     for (name, writes_after) in [("chat_left", None), ("chat_left_and_returned", Some(Duration::from_secs(60)))] {
         let mut centre = centre_that_knows(&[john()]).await;

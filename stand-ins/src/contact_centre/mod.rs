@@ -16,7 +16,7 @@ use contact::queue_arn;
 pub use contact::{Channel, Contact};
 use player::{Ending, Response, Script};
 
-use crate::aws::{Aws, AwsFault, Service};
+use crate::aws::{Aws, Service};
 use crate::events;
 use crate::flows::attributes::{Kind, kind_of};
 use crate::flows::{self, Flow, check};
@@ -326,9 +326,10 @@ impl ContactCentre {
         }
     }
 
-    /// The same with an outbox, as the template sets it up, whose queue takes every message.
+    /// The same with an outbox, as the template sets it up, whose queue takes every message. There is a table for
+    /// functions that are told so.
     pub async fn open_with_outbox(bootstrap: impl AsRef<Path>, variables: &[(&str, &str)]) -> Self {
-        let sqs = Aws::down(AwsFault::Answer(json!({"MessageId": "1"}))).await;
+        let sqs = Aws::in_memory().await;
         let variables = [&[("STICKY_CALLS_OUTBOX_QUEUE_URL", QUEUE)], variables].concat();
         let centre = Self::open_in(bootstrap, &sqs, &variables).await;
         Self { outbox: Some(Outbox { sqs, fetched: 0, waiting: Vec::new() }), ..centre }
@@ -536,7 +537,13 @@ impl ContactCentre {
         self.save.invoke(&events::stream(&records)).await
     }
 
-    /// The same for one contact, which has ended before the others.
+    /// Contact Lens summarises the call, if it was told to. Returns the function's answer.
+    pub async fn stream_summary(&mut self, call: &Call, text: &str) -> Value {
+        assert!(call.moments.contains(&Moment::WillBeSummarised), "nobody agreed: {:?}", call.moments);
+        self.save.invoke(&events::stream(&[events::summary_of(&call.contact().id, text)])).await
+    }
+
+    /// Connect streams the record of one contact, which has ended before the others.
     pub async fn stream_record_of(&mut self, call: &Call, contact_id: &str) -> Value {
         let record = call.contacts.iter().find(|contact| contact.id == contact_id).map(Contact::record);
         let record = record.unwrap_or_else(|| panic!("no contact {contact_id}"));
