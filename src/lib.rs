@@ -12,7 +12,6 @@
 //! - [`handlers`]: start and end of a call for a flow; a stream's records and redelivery in batches
 //! - [`lookup`]: asks who is calling: the cache, then the API
 //! - [`delivery`]: delivers a summary: to the API, else to the outbox; a stream's records in their [`turn`]
-//! - [`pairing`]: pairs contact records with Contact Lens' summaries
 //! - [`services`]: what these use: the API with its key and circuit breaker, the cache, the ledger, the outbox, the
 //!   halves that wait to be paired
 //! - [`identity`], [`summary`]: who the caller is; what a call leaves
@@ -42,7 +41,6 @@ pub mod https;
 pub mod identity;
 pub mod json;
 pub mod lookup;
-pub mod pairing;
 pub mod runtime;
 pub mod services;
 pub mod sticky_calls;

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 14] = [
     &["app"],
     &["dispatch"],
     &["handlers"],
-    &["lookup", "delivery", "pairing"],
+    &["lookup", "delivery"],
     &["services", "turn"],
     &["identity"],
     &["summary"],

@@ -3,18 +3,22 @@
 //! - [`start_call`]: identify, for a flow
 //! - [`customer_context`]: what an agent should know about the caller, in one line
 //! - [`end_call`]: save, for a flow
-//! - [`contact_records`]: save, from a stream of contact records
+//! - [`stream`]: save, from batches of a Kinesis stream
+//! - [`contact_records`]: what a contact record says about its call
+//! - [`contact_lens`]: brings Contact Lens' summaries and contact records together
 //! - [`redelivery`]: deliver what waits in the outbox
 //! - [`batch`]: how a batch's items are processed, and which of them failed
 //! - [`newest`]: each customer's newest call in a batch
 
 pub mod batch;
+pub mod contact_lens;
 pub mod contact_records;
 pub mod customer_context;
 pub mod end_call;
 pub mod newest;
 pub mod redelivery;
 pub mod start_call;
+pub mod stream;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use aws_lambda_events::event::streams::KinesisEventResponse;
@@ -71,7 +75,7 @@ pub fn fallback(
 pub enum Source {
     /// An SQS queue: the outbox.
     Queue,
-    /// A Kinesis stream: contact records.
+    /// A Kinesis stream: contact records and Contact Lens' summaries.
     Stream,
 }
 
@@ -103,7 +107,7 @@ impl Source {
     ) -> Vec<String> {
         match self {
             Self::Queue => redelivery::handle(records, services, request_id, deadline).await,
-            Self::Stream => contact_records::handle(records, services, request_id, deadline).await,
+            Self::Stream => stream::handle(records, services, request_id, deadline).await,
         }
     }
 
@@ -112,7 +116,7 @@ impl Source {
     pub fn item_id(self, record: &RawValue) -> String {
         match self {
             Self::Queue => redelivery::message_id(record),
-            Self::Stream => contact_records::sequence_number(record),
+            Self::Stream => stream::sequence_number(record),
         }
     }
 

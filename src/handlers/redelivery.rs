@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::batch::{self, to_retry};
+use super::contact_lens::{self, Pairing};
 use super::newest;
 use crate::budget::{self, SaveDeadlines};
 use crate::delivery::{self, Delivery, Outcome};
 use crate::json::Object;
-use crate::pairing::{self, Pairing};
 use crate::services::Services;
 use crate::services::outbox::{self, Content};
 use crate::summary::{Newest, Summary};
@@ -152,7 +152,7 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
             is_done
         }
         Ok(Content::Halves { contact_id, halves, .. }) => {
-            match pairing::pair(contact_id, halves, services, within(budget::PAIRING, deadlines)).await {
+            match contact_lens::pair(contact_id, halves, services, within(budget::PAIRING, deadlines)).await {
                 Pairing::Pair(summary) => deliver(&summary, message, services, &subject, deadlines).await,
                 Pairing::Single => true,
                 Pairing::NotLeft => {
@@ -194,7 +194,7 @@ async fn deliver(
     subject: &Subject<'_>,
     deadlines: SaveDeadlines,
 ) -> bool {
-    let delivery = match pairing::renewed(summary, services, within(budget::PAIRING, deadlines)).await {
+    let delivery = match contact_lens::renewed(summary, services, within(budget::PAIRING, deadlines)).await {
         Ok(Some(summary)) => delivery::from_outbox(&summary, message.newest.as_ref(), services, deadlines).await,
         Ok(None) => Delivery::of(Outcome::Skipped(None)),
         Err(error) => Delivery::failed_by_the_table(&error),

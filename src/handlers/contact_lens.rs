@@ -1,10 +1,14 @@
-//! Pairs contact records with Contact Lens' summaries. What is at hand of a contact is left in the table, and then the
-//! other half is looked for there. Whoever sees both has the words of a call about which nobody typed anything.
+//! Contact Lens' summaries: the words of calls about which nobody typed anything.
+//!
+//! A summary names a contact and no customer, and comes before or after the contact record. So what is at hand of a
+//! contact is left in the table, and then the other half is looked for there. Whoever sees both has the call's words.
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::aws;
+use crate::budget::ITEMS_AT_ONCE;
 use crate::connect::is_contact_id;
 use crate::services::outbox::{self, Content};
 use crate::services::{Half, HalfKind, Halves, Services};
@@ -23,10 +27,59 @@ pub enum Pairing {
     NotLeft,
 }
 
-/// The half of a contact record that was updated then. `call` is what the record says, without words.
-pub fn record_half(call: &Summary, updated: Option<Timestamp>) -> Option<Half> {
-    let text = outbox::write(call, CONTACT_LENS, Timestamp::now()).ok()?;
+/// What is at hand of a contact.
+pub struct Unpaired {
+    contact_id: String,
+    /// The call, if its record is at hand.
+    pub call_id: Option<String>,
+    /// One half, or several of which the best counts.
+    pub halves: Vec<Half>,
+}
+
+/// The half of a contact record that was updated then. `may_end_call` is whether it is the call's last.
+pub fn half_of_record(summary: &Summary, may_end_call: bool, updated: Option<Timestamp>) -> Option<Half> {
+    let call = Summary { may_end_call, ..summary.clone().without_words() };
+    let text = outbox::write(&call, CONTACT_LENS, Timestamp::now()).ok()?;
     Some(Half::of_record(text, updated))
+}
+
+impl Unpaired {
+    /// Nothing yet of this contact.
+    pub fn of(contact_id: String) -> Self {
+        Self { contact_id, call_id: None, halves: Vec::new() }
+    }
+
+    /// The contact's id, if it looks like one.
+    pub fn contact_id(&self) -> Option<String> {
+        Some(self.contact_id.clone()).filter(|id| is_contact_id(id))
+    }
+
+    /// Whether Contact Lens' summary is at hand.
+    pub fn holds_summary(&self) -> bool {
+        self.halves.iter().any(Half::is_summary)
+    }
+
+    /// Leaves the halves in the table, and looks for the other one, before `deadline`.
+    pub async fn pair(&self, services: &Services, deadline: Instant) -> Pairing {
+        pair(&self.contact_id, &self.halves, services, deadline).await
+    }
+
+    /// Puts the halves into the outbox before `deadline`. Returns whether the outbox has them.
+    pub async fn enqueue(&self, services: &Services, deadline: Instant) -> bool {
+        let Some(outbox) = &services.outbox else { return false };
+        let enqueued = outbox.enqueue_halves(&self.contact_id, &self.halves, Timestamp::now(), deadline).await;
+        // The table's failure is counted.
+        let _ = enqueued.as_ref().inspect_err(|error| {
+            tracing::warn!(detail = %error, "the outbox did not take half of a call that Contact Lens summarises either");
+        });
+        enqueued.is_ok()
+    }
+}
+
+/// Puts all of these into the outbox before `deadline`, in any order.
+pub async fn enqueue_at_once(all: impl IntoIterator<Item = Unpaired>, services: &Services, deadline: Instant) {
+    let one = async |unpaired: Unpaired| unpaired.enqueue(services, deadline).await;
+    stream::iter(all).map(one).buffer_unordered(ITEMS_AT_ONCE).count().await;
 }
 
 /// Leaves these halves of a contact in the table, and looks for the other one, before `deadline`.
