@@ -106,10 +106,10 @@ impl SaveDeadlines {
         Self { api: deadline - share.min(left / 2), second_request: Duration::ZERO, all: deadline }
     }
 
-    /// The deadlines of one record, in a batch that is half over at `half` and ends at `deadline`. An API that hangs
+    /// The deadlines of one record, in a batch that is half over at `halfway` and ends at `deadline`. An API that hangs
     /// must not use up the time that the outbox needs for the other records.
-    pub fn of_a_record(half: Instant, deadline: Instant) -> Self {
-        Self { api: half.min(Instant::now() + RECORD), second_request: RECORD, all: deadline }
+    pub fn of_a_record(halfway: Instant, deadline: Instant) -> Self {
+        Self { api: halfway.min(Instant::now() + RECORD), second_request: RECORD, all: deadline }
     }
 
     /// The deadlines of one message of the outbox, in a batch that ends at `deadline`.

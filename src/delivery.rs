@@ -39,12 +39,12 @@ pub enum Outcome {
     Saved,
     /// The API had it before: these very words, or an end of the call if the summary has no words.
     SavedBefore(Option<Reason>),
-    /// The API did not take it, for this reason. The outbox has it.
+    /// It was not delivered, for this reason. The outbox has it.
     Queued(Reason),
     /// It has no words. It waits in the outbox, because somebody may be writing some.
     Deferred,
-    /// It is not saved: the customer has opted out, a newer call has the same intent, or somebody has typed what Contact
-    /// Lens only summarised.
+    /// It is not saved: the customer has opted out, a newer call has the same intent, or it is Contact Lens' summary and
+    /// somebody has typed words.
     Skipped(Option<Reason>),
     /// Neither the API nor the outbox has it.
     Failed(Reason),
@@ -141,16 +141,16 @@ async fn without_the_table(
     work.queue_undelivered(outbox, error.reason(), None, delivery, turn).await
 }
 
-/// The request to the API, adapted to what is known.
+/// The request to the API, adapted to what is known: a status that somebody has chosen about this call, and a newer call.
 fn request(summary: &Summary, known: &Known) -> EndRequest {
-    let mut request = match known.newest.as_ref().filter(|newest| summary.is_older_than(newest)) {
-        Some(newer) => summary.as_earlier_issue(newer),
-        None => summary.request.clone(),
-    };
-    if let Some((intent, status)) = &known.chosen {
-        (request.intent, request.intent_status) = (intent.clone(), *status);
+    let mut summary = summary.clone();
+    if let Some((intent, status)) = &known.chosen_status {
+        (summary.request.intent, summary.request.intent_status) = (intent.clone(), *status);
     }
-    request
+    match known.newest.as_ref().filter(|newest| summary.is_older_than(newest)) {
+        Some(newer) => summary.as_earlier_issue(newer),
+        None => summary.request,
+    }
 }
 
 /// Defers a summary without words, because somebody may still be writing some. The API takes one end for each
@@ -236,7 +236,11 @@ async fn look_up(
     let mut known = match ledger.look_up(summary, key.as_ref(), deadline.min(Instant::now() + share)).await {
         Ok(known) => known,
         Err(error) => {
-            degraded(Degradation::TableRead, summary, services, &error, "the table was not read, and counts as empty");
+            let what = match is_by_contact_lens {
+                true => "the table was not read, so Contact Lens' summary has to wait",
+                false => "the table was not read, and counts as empty",
+            };
+            degraded(Degradation::TableRead, summary, services, &error, what);
             if is_by_contact_lens {
                 return Err(error);
             }
@@ -293,7 +297,7 @@ impl Work<'_> {
     }
 
     /// Sends the end of the call. If the API already has one and the summary has words, sends them as a standalone end.
-    /// So it does at once if the call goes on. Returns `None` if the API is not configured.
+    /// If the call goes on, sends the words as a standalone end at once. Returns `None` if the API is not configured.
     async fn end_call(&self, asking: Asking) -> Option<Call<EndAnswer>> {
         let SaveDeadlines { api, second_request, all } = self.deadlines;
         if let Some(standalone) = self.summary.standalone(&self.request).filter(|_| !self.summary.may_end_call) {

@@ -48,7 +48,7 @@ pub struct Summary {
     pub hints: IdentityHints,
     /// The id of its words: a summary, notes, or a status that somebody chose. `None` without words.
     pub words: Option<WordsId>,
-    /// The contact that Contact Lens summarised, if its words are from there. `None` if somebody typed them.
+    /// The contact that Contact Lens summarised, if its words are from there.
     pub summarised_contact: Option<String>,
     /// Whether it may be the end of the call. If not, the call goes on, and the words are sent as a standalone end.
     pub may_end_call: bool,
@@ -58,7 +58,7 @@ pub struct Summary {
     pub came: Timestamp,
 }
 
-/// The newest call of a customer in which somebody wrote something.
+/// The newest call of a customer with a text: typed, or by Contact Lens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Newest {
     /// Its `call_id`.
@@ -74,7 +74,7 @@ pub struct Newest {
 }
 
 impl Summary {
-    /// Whether somebody wrote something in it: a summary or notes.
+    /// Whether it has a text: a summary or notes that somebody typed, or Contact Lens' summary.
     pub fn holds_text(&self) -> bool {
         self.request.variables.contains_key(LAST_ISSUE_SOURCE)
     }

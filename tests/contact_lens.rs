@@ -287,6 +287,19 @@ async fn a_status_alone_does_not_keep_the_summary_out_and_is_not_overruled_by_it
 }
 
 #[tokio::test]
+async fn a_late_summary_does_not_open_again_what_a_newer_call_has_settled() {
+    let mut world = World::new().await;
+    let open = [("intent", "billing_issue"), ("intent_status", "open")];
+    assert_eq!(world.stack.invoke(&wrap_up(&open)).await["save_status"], "saved");
+    let settled = with(with(typed(), "ContactId", SECOND), "InitiationTimestamp", "2026-02-08T10:30:00Z");
+    world.comes(&[with(settled, "Attributes/intent_status", "resolved")]).await;
+    world.comes(&[silent(), summary()]).await;
+    let ends = world.stack.api.ended();
+    let late = ends.last().unwrap();
+    assert_eq!((&late["variables"]["earlier_issue"], &late["intent_status"]), (&json!(TEXT), &json!("resolved")));
+}
+
+#[tokio::test]
 async fn the_last_segments_open_intent_is_kept_although_an_earlier_segment_was_summarised() {
     let early = with(first_segment(), "Attributes", json!({"customer_ref": "ref"}));
     for batches in [

@@ -174,7 +174,7 @@ fn the_documents_name_no_setting_that_does_not_exist() {
 }
 
 /// Words in the documents that are not the vocabulary's: what flows pass in and store, the API's own, fields of the log.
-const OTHER_WORDS: [&str; 33] = [
+const OTHER_WORDS: [&str; 34] = [
     "agent_notes",
     "agent_was_there",
     "api_key",
@@ -201,6 +201,7 @@ const OTHER_WORDS: [&str; 33] = [
     "stack_name",
     "sticky_calls_opt_out",
     "sticky_calls_saved",
+    "summarised_contact",
     "total_ms",
     "var_call_date",
     "var_earlier_issue",

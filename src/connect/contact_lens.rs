@@ -39,8 +39,8 @@ pub enum SummaryOutcome {
 }
 
 impl ContactLensSummary {
-    /// Finds the summary in an event: `json` is its text, `data` the object in it. A completed summary is found before
-    /// a failed one. Returns `None` if there is neither; nearly every event is an utterance, so this is fast.
+    /// Finds the summary in an event: `json` is its text, `data` the object in it. A completed summary is preferred
+    /// to a failed one. Returns `None` if there is neither; nearly every event is an utterance, so this is fast.
     pub(super) fn find(json: &str, data: &Object<'_>, contact_id: String) -> Option<Self> {
         if !json.contains(SEGMENT) {
             return None;
@@ -71,7 +71,7 @@ mod tests {
     fn outcome(fields: &str, segments: &str) -> Option<SummaryOutcome> {
         let json = format!(r#"{{"ContactId":"c","Channel":"VOICE"{fields},"Segments":{segments}}}"#);
         match StreamRecord::parse(&json)? {
-            StreamRecord::Summary(summary) => {
+            StreamRecord::ContactLens(summary) => {
                 assert_eq!(summary.contact_id, "c");
                 Some(summary.outcome)
             }

@@ -10,7 +10,7 @@ pub enum StreamRecord<'a> {
     /// A contact record.
     Contact(ContactRecord<'a>),
     /// What Contact Lens summarised, or could not.
-    Summary(ContactLensSummary),
+    ContactLens(ContactLensSummary),
     /// Anything else: an agent event, or an event of Contact Lens without a summary.
     Other,
 }
@@ -18,7 +18,8 @@ pub enum StreamRecord<'a> {
 impl<'a> StreamRecord<'a> {
     /// Reads a record's text. Returns `None` if it is not a JSON object.
     ///
-    /// An event has an event type, and a contact record has none. An agent event has no contact id.
+    /// An event has an `EventType`, a `StreamingEventType` or `Segments`; a contact record has none of them. An agent
+    /// event has no contact id.
     pub fn parse(json: &'a str) -> Option<Self> {
         let data = Object::parse(json)?;
         let has = |key: &str| !data.is_null(key);
@@ -27,7 +28,7 @@ impl<'a> StreamRecord<'a> {
         Some(match contact_id {
             Some(contact_id) if is_event => {
                 let summary = ContactLensSummary::find(json, &data, contact_id);
-                summary.map_or(Self::Other, Self::Summary)
+                summary.map_or(Self::Other, Self::ContactLens)
             }
             Some(_) => Self::Contact(ContactRecord::new(data)),
             None => Self::Other,
@@ -38,7 +39,7 @@ impl<'a> StreamRecord<'a> {
     pub fn contact_record(self) -> Option<ContactRecord<'a>> {
         match self {
             Self::Contact(record) => Some(record),
-            Self::Summary(_) | Self::Other => None,
+            Self::ContactLens(_) | Self::Other => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Contact Lens' summaries: the words of calls about which nobody typed anything.
 //!
-//! A summary names a contact and no customer, and comes before or after the contact record. So what is at hand of a
-//! contact is left in the table, and then the other half is looked for there. Whoever sees both has the call's words.
+//! A summary names a contact and no customer, and comes before or after the contact record. So the half that has come is
+//! written to the table, and then the other one is looked for there. Whoever sees both has the call's words.
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -19,12 +19,11 @@ use crate::vocabulary::Degradation;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pairing {
     /// Both are there: the call, with Contact Lens' summary as its words.
-    Pair(Box<Summary>),
-    /// The other half has not come yet, and will find this one in the table; or the contact is not to be summarised.
-    Single,
-    /// The table did not take this half or was not read. So the other one may not be found, and nobody knows whether the
-    /// contact is to be summarised.
-    NotLeft,
+    Paired(Box<Summary>),
+    /// The other half has not come yet, and will find this one in the table. Or the summary is not to be saved.
+    NothingToSend,
+    /// The table failed, so the halves may not find each other. They have to be kept elsewhere.
+    TableFailed,
 }
 
 /// What is at hand of a contact.
@@ -36,7 +35,7 @@ pub struct Unpaired {
     pub halves: Vec<Half>,
 }
 
-/// The half of a contact record that was updated then. `may_end_call` is whether it is the call's last.
+/// The record's half. `updated` is its last update, `may_end_call` whether it is the call's last record.
 pub fn half_of_record(summary: &Summary, may_end_call: bool, updated: Option<Timestamp>) -> Option<Half> {
     let call = Summary { may_end_call, ..summary.clone().without_words() };
     let text = outbox::write(&call, CONTACT_LENS, Timestamp::now()).ok()?;
@@ -84,18 +83,18 @@ pub async fn enqueue_at_once(all: impl IntoIterator<Item = Unpaired>, services: 
 
 /// Leaves these halves of a contact in the table, and looks for the other one, before `deadline`.
 pub async fn pair(contact_id: &str, at_hand: &[Half], services: &Services, deadline: Instant) -> Pairing {
-    let Some(table) = &services.halves else { return Pairing::NotLeft };
+    let Some(table) = &services.halves else { return Pairing::TableFailed };
     if let Err(error) = leave(contact_id, at_hand, table, deadline).await {
         let what = "half of a call that Contact Lens summarises was not left in the table";
         degraded(Degradation::TableWrite, contact_id, services, Some(&error), what);
-        return Pairing::NotLeft;
+        return Pairing::TableFailed;
     }
     let found = match table.look_up(contact_id, deadline).await {
         Ok(found) => found,
         Err(error) => {
             let what = "the table was not read for the other half of a call that Contact Lens summarises";
             degraded(Degradation::TableRead, contact_id, services, Some(&error), what);
-            return Pairing::NotLeft;
+            return Pairing::TableFailed;
         }
     };
     let of = |kind| Half::highest(kind, &found);
@@ -104,21 +103,24 @@ pub async fn pair(contact_id: &str, at_hand: &[Half], services: &Services, deadl
             let Ok(Content::Summary { summary: call, .. }) = outbox::read(&record.text) else {
                 let what = "another version has left half of a call that Contact Lens summarises";
                 degraded(Degradation::TableRead, contact_id, services, None, what);
-                return Pairing::NotLeft;
+                return Pairing::TableFailed;
             };
-            Pairing::Pair(Box::new(call.with_contact_lens(contact_id, &summary.text)))
+            Pairing::Paired(Box::new(call.with_contact_lens(contact_id, &summary.text)))
         }
-        _ => Pairing::Single,
+        _ => Pairing::NothingToSend,
     }
 }
 
-/// A summary from the outbox as it should be delivered now. If Contact Lens' redacted text has come since, it takes the
-/// raw one's place. Returns `None` if the contact is not to be summarised any more.
+/// A summary from the outbox with Contact Lens' latest text: a redacted one may have come since. Returns `None` if the contact is not to be summarised any more.
 ///
 /// # Errors
 ///
 /// Fails if the table does not answer before `deadline`.
-pub async fn renewed(summary: &Summary, services: &Services, deadline: Instant) -> Result<Option<Summary>, aws::Error> {
+pub async fn with_latest_text(
+    summary: &Summary,
+    services: &Services,
+    deadline: Instant,
+) -> Result<Option<Summary>, aws::Error> {
     let (Some(contact_id), Some(table)) = (&summary.summarised_contact, &services.halves) else {
         return Ok(Some(summary.clone()));
     };

@@ -43,7 +43,7 @@ pub fn read(
 ) -> Option<RecordedCall> {
     let contact = record.contact();
     let is_never_saved = contact.kind().record_rule() == RecordRule::Never;
-    let is_saved = is_saved_by_itself(record);
+    let is_saved = is_saved_without_contact_lens(record);
     let may_be_saved = is_saved || services.config.contact_lens;
     if is_never_saved || record.is_redacted() || contact.is_simulated() || !may_be_saved {
         return None;
@@ -73,7 +73,7 @@ pub fn read(
 }
 
 /// Whether a record is saved without a summary by Contact Lens.
-fn is_saved_by_itself(record: &ContactRecord<'_>) -> bool {
+fn is_saved_without_contact_lens(record: &ContactRecord<'_>) -> bool {
     let has_text = end_call::holds_text(record.contact());
     match record.contact().kind().record_rule() {
         RecordRule::Never => false,

@@ -153,9 +153,9 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
         }
         Ok(Content::Halves { contact_id, halves, .. }) => {
             match contact_lens::pair(contact_id, halves, services, within(budget::PAIRING, deadlines)).await {
-                Pairing::Pair(summary) => deliver(&summary, message, services, &subject, deadlines).await,
-                Pairing::Single => true,
-                Pairing::NotLeft => {
+                Pairing::Paired(summary) => deliver(&summary, message, services, &subject, deadlines).await,
+                Pairing::NothingToSend => true,
+                Pairing::TableFailed => {
                     message.measure_wait(services);
                     false
                 }
@@ -194,7 +194,7 @@ async fn deliver(
     subject: &Subject<'_>,
     deadlines: SaveDeadlines,
 ) -> bool {
-    let delivery = match contact_lens::renewed(summary, services, within(budget::PAIRING, deadlines)).await {
+    let delivery = match contact_lens::with_latest_text(summary, services, within(budget::PAIRING, deadlines)).await {
         Ok(Some(summary)) => delivery::from_outbox(&summary, message.newest.as_ref(), services, deadlines).await,
         Ok(None) => Delivery::of(Outcome::Skipped(None)),
         Err(error) => Delivery::failed_by_the_table(&error),

@@ -31,25 +31,25 @@ use crate::vocabulary::{Degradation, Handler, Metric, SummaryFailure};
 /// Saves what a batch holds before `deadline`. What the API does not take goes to the outbox. If neither takes
 /// something, it stops the batch: Lambda retries it and all that was not started. Returns the sequence numbers of that.
 pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
-    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+    let halfway = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let batch = Batch::read(records, services, request_id, Timestamp::now());
     let Batch { mut items, unpaired, facts, source_of_facts, .. } = batch;
-    let are_noted = delivery::note_facts(&facts, services, half.min(Instant::now() + budget::PAIRING)).await;
-    items.extend(pairs(unpaired, services, half).await);
+    let are_noted = delivery::note_facts(&facts, services, halfway.min(Instant::now() + budget::PAIRING)).await;
+    items.extend(pairs(unpaired, services, halfway).await);
     let typed = facts.typed.clone();
     if !are_noted {
         // After everything else, because nothing else needs them now.
         let source = Source { position: i64::MAX, ..source_of_facts };
-        items.push(Item { source, work: Work::KeepFacts(facts) });
+        items.push(Item { source, work: Work::EnqueueFacts(facts) });
     }
     let calls = calls(items, &typed);
     let save = async |call: &Call, turn: &Turn<'_>| {
         for item in &call.items {
-            let deadlines = SaveDeadlines::of_a_record(half, deadline);
+            let deadlines = SaveDeadlines::of_a_record(halfway, deadline);
             let is_done = match &item.work {
                 Work::Save(save) => save.deliver(services, request_id, deadlines, turn).await,
-                Work::KeepHalves(halves) => turn.comes().await && halves.enqueue(services, deadlines.all).await,
-                Work::KeepFacts(facts) => turn.comes().await && keep(facts, services, deadlines.all).await,
+                Work::EnqueueHalves(halves) => turn.comes().await && halves.enqueue(services, deadlines.all).await,
+                Work::EnqueueFacts(facts) => turn.comes().await && enqueue_facts(facts, services, deadlines.all).await,
             };
             if !is_done {
                 return false;
@@ -88,10 +88,10 @@ struct Source {
 enum Work {
     /// To save a call.
     Save(Box<Save>),
-    /// To put a summary by Contact Lens into the outbox, which the table did not take.
-    KeepHalves(Unpaired),
-    /// To put facts into the outbox, which the table did not take.
-    KeepFacts(Facts),
+    /// To enqueue a summary by Contact Lens that the table did not take.
+    EnqueueHalves(Unpaired),
+    /// To enqueue facts that the table did not take.
+    EnqueueFacts(Facts),
 }
 
 /// A call to save, from one record or from several with the same words.
@@ -108,15 +108,15 @@ impl Item {
     fn call_id(&self) -> Option<&String> {
         match &self.work {
             Work::Save(save) => Some(&save.summary.request.call_id),
-            Work::KeepHalves(_) | Work::KeepFacts(_) => None,
+            Work::EnqueueHalves(_) | Work::EnqueueFacts(_) => None,
         }
     }
 
     fn contact_id(&self) -> Option<String> {
         match &self.work {
             Work::Save(save) => save.summary.contact_id.clone(),
-            Work::KeepHalves(halves) => halves.contact_id(),
-            Work::KeepFacts(_) => None,
+            Work::EnqueueHalves(halves) => halves.contact_id(),
+            Work::EnqueueFacts(_) => None,
         }
     }
 
@@ -155,9 +155,9 @@ impl Save {
     }
 }
 
-/// Puts facts into the outbox before `deadline`. Returns whether nothing is left to do. Without Contact Lens nothing is
-/// sent later that they would keep back, except from the outbox itself.
-async fn keep(facts: &Facts, services: &Services, deadline: Instant) -> bool {
+/// Enqueues facts before `deadline`. Returns whether nothing is left to do. Without Contact Lens only what waits in the
+/// outbox needs them, so they do not hold up the stream.
+async fn enqueue_facts(facts: &Facts, services: &Services, deadline: Instant) -> bool {
     let is_needed = services.config.contact_lens && services.outbox.is_some();
     let deadline = if is_needed { deadline } else { deadline.min(Instant::now() + budget::PAIRING) };
     delivery::enqueue_facts(facts, services, deadline).await || !is_needed
@@ -193,7 +193,7 @@ fn calls(mut items: Vec<Item>, typed: &BTreeSet<String>) -> Vec<Call> {
     let saves = || {
         items.iter().filter_map(|item| match &item.work {
             Work::Save(save) => Some(&save.summary),
-            Work::KeepHalves(_) | Work::KeepFacts(_) => None,
+            Work::EnqueueHalves(_) | Work::EnqueueFacts(_) => None,
         })
     };
     let mut newest = newest::among(&saves().collect::<Vec<_>>()).into_iter();
@@ -240,7 +240,7 @@ impl Batch {
                     let now = now.saturating_add(SignedDuration::from_millis(position)).unwrap_or(now);
                     batch.add_record(&record, source(), services, request_id, now);
                 }
-                Some(StreamRecord::Summary(summary)) if services.config.contact_lens => {
+                Some(StreamRecord::ContactLens(summary)) if services.config.contact_lens => {
                     summaries += 1;
                     match summary.outcome {
                         SummaryOutcome::Completed { text, is_redacted } => {
@@ -250,11 +250,11 @@ impl Batch {
                         SummaryOutcome::Failed { code } => {
                             let failure = SummaryFailure::parse(&code).unwrap_or(SummaryFailure::OtherFailure);
                             let contact_id = Some(summary.contact_id).filter(|id| is_contact_id(id));
-                            services.metrics.not_summarised(failure, contact_id.as_deref());
+                            services.metrics.summary_failed(failure, contact_id.as_deref());
                         }
                     }
                 }
-                Some(StreamRecord::Summary(_) | StreamRecord::Other) => {}
+                Some(StreamRecord::ContactLens(_) | StreamRecord::Other) => {}
                 None => {
                     let what = format!("the record {} could not be read", kinesis.sequence_number());
                     services.metrics.degraded(Degradation::Record, None, None, what);
@@ -264,7 +264,7 @@ impl Batch {
         if summaries > 0 {
             services.metrics.measure(Metric::ReceivedSummaries, summaries);
         }
-        batch.settle();
+        batch.drop_what_is_barred();
         batch
     }
 
@@ -334,7 +334,7 @@ impl Batch {
 
     /// Drops all items of opted-out calls, and what would be paired although somebody typed something or the customer
     /// has opted out.
-    fn settle(&mut self) {
+    fn drop_what_is_barred(&mut self) {
         let Facts { opted_out, typed, not_summarised } = &mut self.facts;
         self.items.retain(|item| item.call_id().is_none_or(|call_id| !opted_out.contains(call_id)));
         self.unpaired.retain(|contact_id, (_, unpaired)| {
@@ -349,25 +349,25 @@ impl Batch {
 
 /// Looks in the table for the other half of each contact: all at once, and for [`budget::PAIRING`] at most. Returns the
 /// calls whose words are Contact Lens' summary, and the summaries that the table did not take.
-async fn pairs(unpaired: BTreeMap<String, (Source, Unpaired)>, services: &Services, half: Instant) -> Vec<Item> {
-    let deadline = half.min(Instant::now() + budget::PAIRING);
+async fn pairs(unpaired: BTreeMap<String, (Source, Unpaired)>, services: &Services, halfway: Instant) -> Vec<Item> {
+    let deadline = halfway.min(Instant::now() + budget::PAIRING);
     let one = async |(source, unpaired): (Source, Unpaired)| match unpaired.pair(services, deadline).await {
-        Pairing::Pair(summary) => {
+        Pairing::Paired(summary) => {
             let save = Save { summary: *summary, waits_for_words: false, last_update: None, newest: None };
             Some(Item { source, work: Work::Save(Box::new(save)) })
         }
-        Pairing::Single => None,
-        Pairing::NotLeft => Some(Item { source, work: Work::KeepHalves(unpaired) }),
+        Pairing::NothingToSend => None,
+        Pairing::TableFailed => Some(Item { source, work: Work::EnqueueHalves(unpaired) }),
     };
     let items: Vec<_> = join_all(unpaired.into_values().map(one)).await.into_iter().flatten().collect();
     // A contact record is saved without its half. It must not wait, nor be retried, if the outbox does not take that.
-    let is_a_record = |item: &Item| matches!(&item.work, Work::KeepHalves(kept) if !kept.holds_summary());
+    let is_a_record = |item: &Item| matches!(&item.work, Work::EnqueueHalves(kept) if !kept.holds_summary());
     let (records, others): (Vec<_>, Vec<_>) = items.into_iter().partition(is_a_record);
     let halves = records.into_iter().filter_map(|item| match item.work {
-        Work::KeepHalves(halves) => Some(halves),
-        Work::Save(_) | Work::KeepFacts(_) => None,
+        Work::EnqueueHalves(halves) => Some(halves),
+        Work::Save(_) | Work::EnqueueFacts(_) => None,
     });
-    contact_lens::enqueue_at_once(halves, services, half.min(Instant::now() + budget::PAIRING)).await;
+    contact_lens::enqueue_at_once(halves, services, halfway.min(Instant::now() + budget::PAIRING)).await;
     others
 }
 

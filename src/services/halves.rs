@@ -1,8 +1,8 @@
 //! The halves of what Contact Lens summarised. The summary names a contact and no customer, the contact record names
-//! the customer, and nobody knows which comes first. So each is left in the table under the contact's id, and then the
-//! other is looked for. Reads are strongly consistent: whoever leaves the second half sees both.
+//! the customer, and nobody knows which comes first. So each is written to the table under the contact's id, and then the
+//! other is looked for. Reads are strongly consistent: whoever writes the second half sees both.
 //!
-//! A half whose contact is not to be summarised is replaced by a tombstone, which keeps out what comes later.
+//! A tombstone replaces the halves of a contact whose summary is not to be saved. Later halves do not replace it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub struct Half {
 }
 
 impl Half {
-    /// What a contact record says that was updated then. A later update replaces an earlier one.
+    /// The record's half; `updated` is its last update. A later update replaces an earlier one.
     pub fn of_record(text: String, updated: Option<Timestamp>) -> Self {
         let rank = updated.map_or(i64::MIN, Timestamp::as_millisecond);
         Self { kind: HalfKind::Record, text, rank }

@@ -1,6 +1,6 @@
 //! The ledger: what the table knows about calls that are over. It answers four questions. Which words are saved or
-//! queued already? Which is a customer's newest call in which somebody wrote something? In which calls has the customer
-//! opted out? About which calls has somebody typed something, so that Contact Lens' summary is not needed?
+//! queued already? Which is a customer's newest call with a text? In which calls has the customer opted out? Which calls
+//! need no summary by Contact Lens, because somebody has typed something?
 //!
 //! Saves work without it. If the table is slow or down, the ledger counts as empty. Then words may be saved twice, and
 //! older words may replace newer ones, but no words are lost.
@@ -65,7 +65,7 @@ impl WordsState {
     }
 }
 
-/// What the table must know about calls, so that nothing is sent later that should not be.
+/// What the table must know about calls because it keeps something from being sent later.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The ids of calls in which the customer has opted out.
@@ -77,7 +77,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether there is none.
+    /// Whether there are no facts.
     pub fn is_empty(&self) -> bool {
         self.opted_out.is_empty() && self.typed.is_empty() && self.not_summarised.is_empty()
     }
@@ -88,14 +88,14 @@ impl Facts {
 pub struct Known {
     /// Where its words are, if they are saved or queued already.
     pub words: Option<WordsState>,
-    /// Its customer's newest call in which somebody wrote something.
+    /// Its customer's newest call with a text.
     pub newest: Option<Newest>,
     /// Whether the customer has opted out in this call.
     pub is_opted_out: bool,
     /// Of a summary by Contact Lens: whether somebody has typed something about this call.
     pub has_typed_words: bool,
     /// Of a summary by Contact Lens: the intent and the status that somebody has chosen without typing anything.
-    pub chosen: Option<(String, IntentStatus)>,
+    pub chosen_status: Option<(String, IntentStatus)>,
 }
 
 /// The ledger.
@@ -148,7 +148,7 @@ impl Ledger {
             words: state,
             is_opted_out: row(&opt_out).is_some(),
             has_typed_words: typed.is_some() || summary.summarised_contact.is_some() && came_later,
-            chosen: chosen.and_then(chosen_in),
+            chosen_status: chosen.and_then(chosen_in),
             newest,
         })
     }

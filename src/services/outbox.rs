@@ -37,8 +37,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// How long a summary without words waits, because somebody may be writing some: as long as SQS can delay a message.
 const WAIT_FOR_WORDS: Duration = MAX_DELAY;
 
-/// How long Contact Lens' summaries and their halves wait before they are delivered the first time, so that the table
-/// hears before that of what somebody typed, of opt-outs and of deleted contacts.
+/// How long Contact Lens' summaries and halves wait for their first delivery, so that facts (typed words, opt-outs,
+/// deletions) reach the table first.
 const WAIT_FOR_FACTS: Duration = FIRST_WAIT;
 
 /// The reason in a message about which the API has not been asked yet.
@@ -307,7 +307,7 @@ fn written(message: serde_json::Result<String>) -> Result<String, aws::Error> {
 ///
 /// # Errors
 ///
-/// None that is known: a summary holds nothing but texts.
+/// Never fails in practice: a summary holds only texts.
 pub fn write(summary: &Summary, why: &str, now: Timestamp) -> serde_json::Result<String> {
     serde_json::to_string(&Message {
         version: VERSION,

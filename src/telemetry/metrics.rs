@@ -174,7 +174,7 @@ impl Metrics {
     }
 
     /// Counts and logs that Contact Lens could not summarise a contact. Nothing is wrong with the contact itself.
-    pub fn not_summarised(&self, failure: SummaryFailure, contact_id: Option<&str>) {
+    pub fn summary_failed(&self, failure: SummaryFailure, contact_id: Option<&str>) {
         self.lock().by_service.count(failure.as_str(), 1);
         tracing::info!(contact_id, failure_code = failure.as_str(), "Contact Lens has no summary of a contact");
     }

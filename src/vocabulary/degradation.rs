@@ -5,9 +5,10 @@ use super::Metric;
 words! {
     /// A failure that no answer shows: the same word in the logs and in the metrics.
     pub enum Degradation: total -> Metric {
-        /// The table did not answer in time, and counted as empty.
+        /// The table did not answer in time. It counted as empty; a summary by Contact Lens waits in the outbox.
         TableRead = "table_read_failed" => Metric::Degraded,
-        /// The table did not store an answer, words or an opt-out in time.
+        /// The table did not store something in time: an answer, words, an opt-out, or half of what Contact Lens
+        /// summarised.
         TableWrite = "table_write_failed" => Metric::Degraded,
         /// The table did not store a save's tombstones in time. The outbox delivers them; until then the cache may hold
         /// what was known before the save.

@@ -23,7 +23,7 @@ words! {
     pub enum SaveStatus {
         /// The API has it, as the end of the call or as a standalone end. With `error` = `conflict` it had it before.
         Saved = "saved",
-        /// The API did not take it, and the outbox did. `error` says why.
+        /// It was not delivered, and the outbox has it. `error` says why.
         Queued = "queued",
         /// It holds no words and waits in the outbox for 15 minutes, because somebody may still write some.
         Deferred = "deferred",
