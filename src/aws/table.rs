@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::SdkConfig;
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -125,7 +126,7 @@ impl Table {
     /// Fails if DynamoDB does not confirm all rows before `deadline`. Some may have been written.
     pub async fn write(&self, rows: &[Row], deadline: Instant) -> Result<(), Error> {
         let unusable = |_| Error::InvalidResponse { detail: "the request could not be built" };
-        for rows in rows.chunks(MOST_WRITTEN_AT_ONCE) {
+        let write = async |rows: &[Row]| {
             let writes = rows.iter().map(|row| {
                 let put = PutRequest::builder().set_item(Some(item(row))).build().map_err(unusable)?;
                 Ok(WriteRequest::builder().put_request(put).build())
@@ -133,11 +134,11 @@ impl Table {
             let writes = writes.collect::<Result<Vec<_>, Error>>()?;
             let request = self.client.batch_write_item().request_items(&self.name, writes);
             let answer = self.finish(request.send(), deadline).await?;
-            if answer.unprocessed_items().is_some_and(|unprocessed| !unprocessed.is_empty()) {
-                return Err(Error::InvalidResponse { detail: "the table was written in part" });
-            }
-        }
-        Ok(())
+            let is_partial = answer.unprocessed_items().is_some_and(|unprocessed| !unprocessed.is_empty());
+            if is_partial { Err(Error::InvalidResponse { detail: "the table was written in part" }) } else { Ok(()) }
+        };
+        let written = join_all(rows.chunks(MOST_WRITTEN_AT_ONCE).map(write)).await;
+        written.into_iter().collect()
     }
 
     /// Writes a row. If there is one with the same id, it is replaced only if `condition` holds for it.
