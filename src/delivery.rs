@@ -3,7 +3,6 @@
 //! Words are never refused. The API takes one end for each `call_id`. Words that come later are sent as a standalone
 //! end. A 409 to the standalone end means that the API has these very words; a 409 to the call's own end does not.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 
@@ -14,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::aws::{self, Pending};
 use crate::budget::{self, SaveDeadlines};
-use crate::services::{Cache, Facts, Known, Outbox, Services, WordsState};
+use crate::services::{Cache, Chosen, Facts, Known, Outbox, Services, WordsState};
 use crate::sticky_calls::{ApiKey, Attempts, Call, CustomerRef, EndAnswer, EndRequest};
-use crate::summary::{Newest, Summary};
+use crate::summary::{DEFAULT_INTENT, Newest, Summary};
 use crate::telemetry::{Report, Severity};
 use crate::turn::Turn;
 use crate::vocabulary::{Degradation, Reason, SaveStatus, Status};
@@ -104,14 +103,11 @@ pub async fn to_api_or_outbox(
         Ok(found) => found,
         Err(error) => return without_the_table(summary, error, services, deadlines, turn).await,
     };
-    if known.is_opted_out {
-        return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
+    if let Some(outcome) = settled(&known) {
+        return Delivery::of(outcome);
     }
-    match known.words {
-        Some(WordsState::Taken) => return Delivery::of(Outcome::SavedBefore(None)),
-        Some(WordsState::Queued(reason)) => return Delivery::of(Outcome::Queued(reason)),
-        None if known.has_typed_words => return Delivery::of(Outcome::Skipped(None)),
-        None => {}
+    if let Some(WordsState::Queued(reason)) = known.words {
+        return Delivery::of(Outcome::Queued(reason));
     }
     let work = Work { summary, request: request(summary, &known), services, key, deadlines };
     let Some(outbox) = &services.outbox else { return work.ask_api(Asking::Regardless).await };
@@ -141,11 +137,24 @@ async fn without_the_table(
     work.queue_undelivered(outbox, error.reason(), None, delivery, turn).await
 }
 
+/// What has become of a summary by what is known, if nothing is left to do for it.
+fn settled(known: &Known) -> Option<Outcome> {
+    match known.words {
+        _ if known.is_opted_out => Some(Outcome::Skipped(Some(Reason::OptedOut))),
+        Some(WordsState::Taken) => Some(Outcome::SavedBefore(None)),
+        None if known.has_typed_words => Some(Outcome::Skipped(None)),
+        Some(WordsState::Queued(_)) | None => None,
+    }
+}
+
 /// The request to the API, adapted to what is known: a status that somebody has chosen about this call, and a newer call.
 fn request(summary: &Summary, known: &Known) -> EndRequest {
     let mut summary = summary.clone();
-    if let Some((intent, status)) = &known.chosen_status {
-        (summary.request.intent, summary.request.intent_status) = (intent.clone(), *status);
+    if let Some(Chosen { intent, intent_status }) = &known.chosen_status {
+        summary.request.intent_status = *intent_status;
+        if intent != DEFAULT_INTENT {
+            summary.request.intent.clone_from(intent);
+        }
     }
     match known.newest.as_ref().filter(|newest| summary.is_older_than(newest)) {
         Some(newer) => summary.as_earlier_issue(newer),
@@ -178,15 +187,12 @@ pub async fn from_outbox(
         Ok(found) => found,
         Err(error) => return Delivery::failed_by_the_table(&error),
     };
-    if known.is_opted_out {
-        return Delivery::of(Outcome::Skipped(Some(Reason::OptedOut)));
-    }
     // `Queued` needs no check: the queued words are these.
-    if known.words == Some(WordsState::Taken) {
-        return Delivery::of(Outcome::SavedBefore(None));
+    if let Some(outcome) = settled(&known) {
+        return Delivery::of(outcome);
     }
     let newer = known.newest.as_ref().filter(|newest| summary.is_older_than(newest));
-    if known.has_typed_words || newer.is_some_and(|newer| summary.adds_nothing_to(newer)) {
+    if newer.is_some_and(|newer| summary.adds_nothing_to(newer)) {
         return Delivery::of(Outcome::Skipped(None));
     }
     let request = request(summary, &known);
@@ -204,17 +210,17 @@ pub async fn note_facts(facts: &Facts, services: &Services, deadline: Instant) -
 
 /// Enqueues facts that the table did not take, before `deadline`. Returns whether the outbox has them.
 pub async fn enqueue_facts(facts: &Facts, services: &Services, deadline: Instant) -> bool {
-    let Some(outbox) = &services.outbox else { return false };
+    let Some(outbox) = services.outbox.as_ref().filter(|_| !facts.is_empty()) else { return facts.is_empty() };
     let enqueued = outbox.enqueue_facts(facts, Timestamp::now(), deadline).await;
     // The table's failure is counted.
     let _ = enqueued.as_ref().inspect_err(|error| tracing::warn!(detail = %error, "the outbox did not take it either"));
     enqueued.is_ok()
 }
 
-/// Writes facts to the table in its share of a flow's time, or else enqueues them before `deadline`.
+/// Writes facts to the table, or else enqueues them: each in the table's share of a flow's time, and before `deadline`.
 pub async fn note_or_enqueue_facts(facts: &Facts, services: &Services, deadline: Instant) {
     if !note_facts(facts, services, deadline.min(Instant::now() + budget::TABLE)).await {
-        enqueue_facts(facts, services, deadline).await;
+        enqueue_facts(facts, services, deadline.min(Instant::now() + budget::TABLE)).await;
     }
 }
 
@@ -269,6 +275,16 @@ enum Asking {
     Regardless,
 }
 
+/// What came of sending a summary.
+enum Sent {
+    /// The API has answered, or could not be reached.
+    Answered(Call<EndAnswer>),
+    /// It is not to be sent any more.
+    Withdrawn(Delivery),
+    /// The API is not configured.
+    Nowhere,
+}
+
 /// The delivery of one summary.
 struct Work<'a> {
     summary: &'a Summary,
@@ -284,9 +300,13 @@ impl Work<'_> {
     async fn ask_api(&self, asking: Asking) -> Delivery {
         let failed = |reason, attempts, detail| Delivery { outcome: Outcome::Failed(reason), attempts, detail };
         // After a panic here the summary must still get to the outbox.
-        let call = AssertUnwindSafe(self.end_call(asking)).catch_unwind().await;
-        let Ok(call) = call else { return failed(Reason::Internal, None, None) };
-        let Some(Call { result, attempts }) = call else { return failed(Reason::Misconfigured, None, None) };
+        let sent = AssertUnwindSafe(self.end_call(asking)).catch_unwind().await;
+        let Ok(sent) = sent else { return failed(Reason::Internal, None, None) };
+        let Call { result, attempts } = match sent {
+            Sent::Answered(call) => call,
+            Sent::Withdrawn(delivery) => return delivery,
+            Sent::Nowhere => return failed(Reason::Misconfigured, None, None),
+        };
         let (outcome, customer_ref) = match result {
             Ok(EndAnswer { customer_ref }) => (Outcome::Saved, customer_ref),
             Err(error) if error.reason() == Reason::Conflict => (Outcome::SavedBefore(Some(Reason::Conflict)), None),
@@ -297,22 +317,34 @@ impl Work<'_> {
     }
 
     /// Sends the end of the call. If the API already has one and the summary has words, sends them as a standalone end.
-    /// If the call goes on, sends the words as a standalone end at once. Returns `None` if the API is not configured.
-    async fn end_call(&self, asking: Asking) -> Option<Call<EndAnswer>> {
+    /// If the call goes on, sends the words as a standalone end at once.
+    async fn end_call(&self, asking: Asking) -> Sent {
         let SaveDeadlines { api, second_request, all } = self.deadlines;
-        if let Some(standalone) = self.summary.standalone(&self.request).filter(|_| !self.summary.may_end_call) {
-            return self.send(&standalone, asking, api).await;
+        let standalone = self.summary.standalone(&self.request);
+        if let Some(standalone) = standalone.as_ref().filter(|_| !self.summary.may_end_call) {
+            return self.send(standalone, asking, api).await.map_or(Sent::Nowhere, Sent::Answered);
         }
-        let first = self.send(&self.request, asking, api).await?;
+        let Some(first) = self.send(&self.request, asking, api).await else { return Sent::Nowhere };
         let is_refused = matches!(&first.result, Err(error) if error.reason() == Reason::Conflict);
-        match self.summary.standalone(&self.request).filter(|_| is_refused) {
-            Some(standalone) => {
-                let deadline = (api + second_request).min(all);
-                let second = self.send(&standalone, asking, deadline).await?;
-                Some(Call { result: second.result, attempts: first.attempts + second.attempts })
-            }
-            None => Some(first),
+        let Some(standalone) = standalone.filter(|_| is_refused) else { return Sent::Answered(first) };
+        let deadline = (api + second_request).min(all);
+        if self.summary.summarised_contact.is_some()
+            && let Some(delivery) = self.withdrawn(first.attempts, deadline).await
+        {
+            return Sent::Withdrawn(delivery);
         }
+        let Some(second) = self.send(&standalone, asking, deadline).await else { return Sent::Nowhere };
+        Sent::Answered(Call { result: second.result, attempts: first.attempts + second.attempts })
+    }
+
+    /// What has become of Contact Lens' summary if it is not to be sent any more: somebody may have ended the call with
+    /// typed words while the API was asked.
+    async fn withdrawn(&self, attempts: Attempts, deadline: Instant) -> Option<Delivery> {
+        let delivery = match look_up(self.summary, None, self.services, deadline).await {
+            Ok((_, known)) => Delivery::of(settled(&known)?),
+            Err(error) => Delivery::failed_by_the_table(&error),
+        };
+        Some(Delivery { attempts: Some(attempts), ..delivery })
     }
 
     async fn send(&self, request: &EndRequest, asking: Asking, deadline: Instant) -> Option<Call<EndAnswer>> {
@@ -386,10 +418,9 @@ impl Work<'_> {
             if let Err(error) = noted {
                 let what = "the table does not know that these words are safe: they may be sent to the API twice";
                 degraded(Degradation::TableWrite, self.summary, self.services, &error, what);
-                if self.services.config.contact_lens && self.summary.holds_typed_text() {
-                    let typed = BTreeSet::from([self.summary.request.call_id.clone()]);
+                if self.services.config.contact_lens {
                     let deadline = self.deadlines.all.min(Instant::now() + budget::TABLE);
-                    enqueue_facts(&Facts { typed, ..Facts::default() }, self.services, deadline).await;
+                    enqueue_facts(&Facts::of_words(self.summary), self.services, deadline).await;
                 }
             }
         };

@@ -23,6 +23,9 @@ pub const CONTACT_LENS: &str = "contact_lens";
 /// The value that holds what became of the caller's intent.
 pub const INTENT_STATUS: &str = "intent_status";
 
+/// The intent if none is given.
+pub const DEFAULT_INTENT: &str = "general_inquiry";
+
 /// The variables that only the newest call's words may set.
 pub const LAST_ISSUE: &str = "last_issue";
 /// Where the last issue comes from. It is set only if somebody wrote something.

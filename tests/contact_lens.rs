@@ -9,10 +9,11 @@ use stand_ins::events::{
     call, contact_lens, guide, queue, record_of, stream, summary_of, summary_of_chat, with, with_contact,
     with_parameters,
 };
+use stand_ins::function::Function;
 use stand_ins::log::{lines, metrics};
 use stand_ins::runtime_api::Outcome;
 use stand_ins::stack::Stack;
-use stand_ins::sticky_calls::Fault;
+use stand_ins::sticky_calls::{Fault, KEY};
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 const QUEUE: (&str, &str) = ("STICKY_CALLS_OUTBOX_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/outbox");
@@ -284,6 +285,54 @@ async fn a_status_alone_does_not_keep_the_summary_out_and_is_not_overruled_by_it
         let ends = world.stack.api.ended();
         assert_eq!((&ends[1]["intent"], &ends[1]["intent_status"]), (&json!("billing_issue"), &json!("open")));
     }
+    // The form spells it as a person reads it, and chooses no intent. The flow stores nothing of it.
+    for spelt in ["Open", "OPEN", "open"] {
+        let mut world = World::new().await;
+        let answer = world.stack.invoke(&wrap_up(&[("intent_status", spelt)])).await;
+        let (call_id, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
+        let record = with(silent(), "Attributes/intent_status", Value::Null);
+        world.comes(&[marked(record, call_id, words), summary()]).await;
+        assert_eq!(world.last_issue(), owned(BY_CONTACT_LENS), "{spelt}");
+        let ends = world.stack.api.ended();
+        assert_eq!((&ends[1]["intent"], &ends[1]["intent_status"]), (&json!("billing_issue"), &json!("open")));
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_was_chosen_while_the_table_was_down_is_not_overruled() {
+    let mut world = World::new().await;
+    world.table_is_down(true);
+    let answer = world.stack.invoke(&wrap_up(&[("intent", "billing_issue"), ("intent_status", "open")])).await;
+    let (call_id, words) = answer["saved_words"].as_str().unwrap().rsplit_once('.').unwrap();
+    world.table_is_down(false);
+    assert_eq!(world.deliver().await, 0);
+    let record = with(silent(), "Attributes/intent_status", Value::Null);
+    world.comes(&[marked(record, call_id, words), summary()]).await;
+    let ends = world.stack.api.ended();
+    assert_eq!((&ends[1]["variables"]["last_issue"], &ends[1]["intent_status"]), (&json!(TEXT), &json!("open")));
+}
+
+#[tokio::test]
+async fn words_that_were_typed_while_the_api_was_asked_are_the_last_issue() {
+    let mut world = World::new().await;
+    let of_aws = world.aws.variables();
+    let url = world.stack.api.url();
+    let mut variables: Vec<_> = of_aws.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    variables.extend([("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY), QUEUE, TABLE, ON]);
+    let mut flow = Function::start(BOOTSTRAP, &variables).await;
+    // The summary's end is sent again after a second. Until then the agent has saved.
+    world.stack.api.fail_next(Fault::status_and_retry_after(429, "1"));
+    let batch = stream(&[silent(), summary()]);
+    let Stack { api, function } = &mut world.stack;
+    let agent = async {
+        while api.received().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        flow.invoke(&wrap_up(&[("call_summary", "Typed by an agent")])).await
+    };
+    let (_, answer) = tokio::join!(function.invoke(&batch), agent);
+    assert_eq!(answer["save_status"], "saved");
+    world.assert_last_issues(&[TYPED]);
 }
 
 #[tokio::test]
@@ -422,6 +471,12 @@ async fn an_opt_out_in_any_segment_deletes_what_contact_lens_says_of_the_call() 
     world.comes(&[silent(), opted_out]).await;
     world.comes(&[summary(), summary_of(SECOND, TEXT)]).await;
     assert!(!world.table().await.contains(TEXT));
+    // The table has the first half, and takes nothing of what the batch says.
+    let mut world = World::new().await;
+    world.comes(&[first_segment()]).await;
+    world.aws.fail(Service::DynamoDb, Some(AwsFault::BatchWritesRefused));
+    world.comes(&[with(second_segment(), "Attributes/sticky_calls_opt_out", "yes"), summary()]).await;
+    assert!(world.last_issues().is_empty());
     // The opt-out came by a flow, and the record does not show it.
     let mut world = World::new().await;
     let save = wrap_up(&[("sticky_calls_opt_out", "yes")]);
@@ -495,6 +550,13 @@ async fn what_was_typed_while_the_table_was_down_is_not_replaced_afterwards() {
         assert_eq!(world.deliver().await, 0);
         assert_eq!(world.last_issue(), owned(TYPED));
     }
+    // The table is short of capacity: it takes single rows, but not what a batch says.
+    let mut world = World::new().await;
+    world.comes(&[first_segment()]).await;
+    world.aws.fail(Service::DynamoDb, Some(AwsFault::BatchWritesRefused));
+    world.comes(&[second_typed()]).await;
+    world.comes(&[summary()]).await;
+    assert_eq!(world.last_issue(), owned(TYPED));
     // A form saves the words, and later the other segment's record shows text and mark.
     for in_one_batch in [true, false] {
         let mut world = World::new().await;
@@ -592,17 +654,35 @@ async fn a_slow_table_is_waited_for_before_a_summary_is_sent() {
 
 #[tokio::test]
 async fn a_record_waits_for_no_summary_while_table_and_outbox_hang() {
+    let summaries = [vec![], vec![summary_of("other", TEXT)]];
+    for summaries in summaries {
+        let mut world = World::new().await;
+        world.aws.fail(Service::DynamoDb, Some(AwsFault::Hang));
+        world.aws.fail(Service::Sqs, Some(AwsFault::Hang));
+        let records =
+            (100..124).map(|number| with(silent(), "ContactId", format!("00000000-0000-4000-9000-000000000{number}")));
+        let batch = stream(&summaries.iter().cloned().chain(records).collect::<Vec<_>>());
+        // As long as the template lets the save function run.
+        let outcome = world.stack.function.outcome(batch.to_string(), Duration::from_secs(60)).await;
+        let Outcome::Answer(answer) = outcome else { panic!("{outcome:?}") };
+        let numbers: Vec<_> = batch["Records"].as_array().unwrap()[..summaries.len()]
+            .iter()
+            .map(|record| json!({"itemIdentifier": record["kinesis"]["sequenceNumber"]}))
+            .collect();
+        assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({"batchItemFailures": numbers}));
+        assert_eq!(world.last_issues().len(), 24);
+    }
+}
+
+#[tokio::test]
+async fn a_contact_id_that_is_too_long_for_the_table_keeps_nothing_else_out_of_it() {
     let mut world = World::new().await;
-    world.aws.fail(Service::DynamoDb, Some(AwsFault::Hang));
-    world.aws.fail(Service::Sqs, Some(AwsFault::Hang));
-    let records: Vec<_> = (100..124)
-        .map(|number| with(silent(), "ContactId", format!("00000000-0000-4000-9000-000000000{number}")))
-        .collect();
-    // As long as the template lets the save function run.
-    let outcome = world.stack.function.outcome(stream(&records).to_string(), Duration::from_secs(60)).await;
-    let Outcome::Answer(answer) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({"batchItemFailures": []}));
-    assert_eq!(world.last_issues().len(), records.len());
+    let long = "x".repeat(3_000);
+    let opted_out = |id: &str| with(with(silent(), "ContactId", id), "Attributes/sticky_calls_opt_out", "yes");
+    world.comes(&[opted_out(&long), opted_out(CALL), summary_of(&long, TEXT)]).await;
+    world.comes(&[first_segment(), summary()]).await;
+    assert!(world.last_issues().is_empty());
+    assert!(world.aws.messages().is_empty());
 }
 
 #[tokio::test]
@@ -634,7 +714,8 @@ async fn both_halves_in_one_batch_wait_for_the_table_too_because_it_alone_knows_
     world.table_is_down(false);
     assert_eq!(world.deliver().await, 0);
     world.assert_last_issues(&[SILENT, BY_CONTACT_LENS]);
-    let halves = &world.aws.messages()[0];
+    let messages = world.aws.messages();
+    let halves = messages.iter().find(|message| message.to_string().contains("halves")).unwrap();
     assert_eq!(halves["DelaySeconds"], 60, "what was typed gets to the table first");
 }
 

@@ -11,6 +11,10 @@ use crate::json::Object;
 /// The lengths of the groups in a contact id: a UUID. In AWS's sample the last group is masked and has 11 characters.
 const CONTACT_ID_GROUPS: [std::ops::RangeInclusive<usize>; 5] = [8..=8, 4..=4, 4..=4, 4..=4, 11..=12];
 
+/// The longest contact id that [Connect's API](https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeContact.html)
+/// takes.
+pub(super) const LONGEST_ID: usize = 256;
+
 /// A contact, with the attributes and the block's parameters that came with it.
 #[derive(Clone, Debug)]
 pub struct Contact<'a> {

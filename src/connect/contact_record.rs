@@ -4,6 +4,7 @@
 //! about one segment of a call; a transferred call has several. It comes at least once, and again when attributes
 //! change later.
 
+use super::contact::LONGEST_ID;
 use super::{Contact, ContactKind};
 use crate::json::Object;
 
@@ -37,9 +38,9 @@ impl<'a> ContactRecord<'a> {
         Self { contact: Contact::from_record(data.clone()), data }
     }
 
-    /// The contact's own id. It is never blank.
-    pub fn contact_id(&self) -> String {
-        self.data.text("ContactId").unwrap_or_default()
+    /// The contact's own id, unless it is longer than Connect's ids are.
+    pub fn contact_id(&self) -> Option<String> {
+        self.data.text("ContactId").filter(|id| id.len() <= LONGEST_ID)
     }
 
     /// The contact, with its attributes at the time of the record.

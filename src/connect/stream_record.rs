@@ -1,6 +1,7 @@
 //! What a record of a Kinesis stream holds: a contact record, an event of Contact Lens, or something else.
 
 use super::ContactRecord;
+use super::contact::LONGEST_ID;
 use super::contact_lens::ContactLensSummary;
 use crate::json::Object;
 
@@ -26,6 +27,7 @@ impl<'a> StreamRecord<'a> {
         let is_event = has("EventType") || has("StreamingEventType") || has("Segments");
         let contact_id = data.text("ContactId").filter(|id| !id.trim().is_empty());
         Some(match contact_id {
+            Some(contact_id) if contact_id.len() > LONGEST_ID && is_event => Self::Other,
             Some(contact_id) if is_event => {
                 let summary = ContactLensSummary::find(json, &data, contact_id);
                 summary.map_or(Self::Other, Self::ContactLens)

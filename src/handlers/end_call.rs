@@ -16,8 +16,8 @@ use crate::identity;
 use crate::services::{Facts, Services};
 use crate::sticky_calls::{EndRequest, IntentStatus};
 use crate::summary::{
-    AGENT_NOTES, CALL_DATE, CALL_SUMMARY, FILLER, INTENT_STATUS, LAST_ISSUE, LAST_ISSUE_SOURCE, Mark, RESOLUTION,
-    Summary, WordsId,
+    AGENT_NOTES, CALL_DATE, CALL_SUMMARY, DEFAULT_INTENT, FILLER, INTENT_STATUS, LAST_ISSUE, LAST_ISSUE_SOURCE, Mark,
+    RESOLUTION, Summary, WordsId,
 };
 use crate::telemetry::{Report, Severity};
 use crate::turn::Turn;
@@ -128,7 +128,7 @@ pub fn summary(contact: &Contact<'_>, config: &Config, source: Source<'_>, now: 
         call_id,
         identity_hints: customer_ref.is_none().then(|| hints.clone()),
         customer_ref,
-        intent: contact.value("intent").unwrap_or_else(|| "general_inquiry".to_owned()),
+        intent: contact.value("intent").unwrap_or_else(|| DEFAULT_INTENT.to_owned()),
         intent_status: intent_status(contact, source),
         variables: variables(contact, &texts, config, call_start, now),
     };
@@ -158,14 +158,20 @@ pub fn has_typed_words(summary: &Summary, contact: &Contact<'_>) -> bool {
     let Some(mark) = contact.attribute(MARK) else { return holds_text(contact) };
     match Mark::parse(&mark) {
         Some(mark) if mark.is_of(&summary.request.call_id) => {
-            let now = contact.value(INTENT_STATUS);
-            let may_be = IntentStatus::ALL.iter().map(|status| Some(status.as_str())).chain([None, now.as_deref()]);
-            let is_of_a_status = may_be.into_iter().any(|status| mark.names(&WordsId::new(None, None, status)));
-            holds_text(contact) || !is_of_a_status
+            let names = |status: Option<&str>| mark.names(&WordsId::new(None, None, status));
+            let spelt = |word: &str| [word.to_owned(), word.to_uppercase(), capitalised(word)];
+            let is_a_status =
+                IntentStatus::ALL.iter().flat_map(|status| spelt(status.as_str())).any(|word| names(Some(&word)));
+            holds_text(contact) || !(is_a_status || names(None) || names(contact.value(INTENT_STATUS).as_deref()))
         }
         Some(mark) => holds_text(contact) && !summary.words.as_ref().is_some_and(|words| mark.names(words)),
         None => holds_text(contact),
     }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// Whether somebody wrote something about the call: a summary or notes.

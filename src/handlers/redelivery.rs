@@ -145,7 +145,7 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
     let is_done = match &message.content {
         Ok(Content::Summary { summary, .. }) => deliver(summary, message, services, &subject, deadlines).await,
         Ok(Content::Facts { facts, .. }) => {
-            let is_done = delivery::note_facts(facts, services, deadlines.api).await;
+            let is_done = delivery::note_facts(facts, services, within(budget::PAIRING, deadlines)).await;
             if !is_done {
                 message.measure_wait(services);
             }
@@ -181,7 +181,11 @@ async fn redeliver(message: &Message<'_>, services: &Services, subject: Subject<
         }
     };
     if !is_done {
-        delay_retry(outbox::wait_after(receives), message, services, deadline).await;
+        let wait = match &message.content {
+            Ok(Content::Facts { .. }) => outbox::wait_of_facts(receives),
+            _ => outbox::wait_after(receives),
+        };
+        delay_retry(wait, message, services, deadline).await;
     }
     is_done
 }

@@ -33,23 +33,18 @@ use crate::vocabulary::{Degradation, Handler, Metric, SummaryFailure};
 pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str, deadline: Instant) -> Vec<String> {
     let halfway = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let batch = Batch::read(records, services, request_id, Timestamp::now());
-    let Batch { mut items, unpaired, facts, source_of_facts, .. } = batch;
+    let Batch { mut items, unpaired, facts, must_be_noted, .. } = batch;
     let are_noted = delivery::note_facts(&facts, services, halfway.min(Instant::now() + budget::PAIRING)).await;
     items.extend(pairs(unpaired, services, halfway).await);
-    let typed = facts.typed.clone();
-    if !are_noted {
-        // After everything else, because nothing else needs them now.
-        let source = Source { position: i64::MAX, ..source_of_facts };
-        items.push(Item { source, work: Work::EnqueueFacts(facts) });
-    }
-    let calls = calls(items, &typed);
+    let calls = calls(items, &facts);
     let save = async |call: &Call, turn: &Turn<'_>| {
         for item in &call.items {
             let deadlines = SaveDeadlines::of_a_record(halfway, deadline);
             let is_done = match &item.work {
                 Work::Save(save) => save.deliver(services, request_id, deadlines, turn).await,
-                Work::EnqueueHalves(halves) => turn.comes().await && halves.enqueue(services, deadlines.all).await,
-                Work::EnqueueFacts(facts) => turn.comes().await && enqueue_facts(facts, services, deadlines.all).await,
+                Work::EnqueueSummary(halves) => {
+                    turn.comes().await && halves.enqueue(services, within_pairing(deadline)).await
+                }
             };
             if !is_done {
                 return false;
@@ -63,7 +58,16 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
             services.metrics.record(&report, &subject(item.contact_id(), request_id));
         }
     };
-    to_retry_in_order(calls, deadline, Call::sequence_numbers, save, abandoned).await
+    let mut to_retry = to_retry_in_order(calls, deadline, Call::sequence_numbers, save, abandoned).await;
+    // After the records, because nothing else in the batch waits for it.
+    if !are_noted && !delivery::enqueue_facts(&facts, services, within_pairing(deadline)).await {
+        to_retry.extend(must_be_noted);
+    }
+    to_retry
+}
+
+fn within_pairing(deadline: Instant) -> Instant {
+    deadline.min(Instant::now() + budget::PAIRING)
 }
 
 fn subject(contact_id: Option<String>, request_id: &str) -> Subject<'_> {
@@ -89,9 +93,7 @@ enum Work {
     /// To save a call.
     Save(Box<Save>),
     /// To enqueue a summary by Contact Lens that the table did not take.
-    EnqueueHalves(Unpaired),
-    /// To enqueue facts that the table did not take.
-    EnqueueFacts(Facts),
+    EnqueueSummary(Unpaired),
 }
 
 /// A call to save, from one record or from several with the same words.
@@ -108,15 +110,14 @@ impl Item {
     fn call_id(&self) -> Option<&String> {
         match &self.work {
             Work::Save(save) => Some(&save.summary.request.call_id),
-            Work::EnqueueHalves(_) | Work::EnqueueFacts(_) => None,
+            Work::EnqueueSummary(_) => None,
         }
     }
 
     fn contact_id(&self) -> Option<String> {
         match &self.work {
             Work::Save(save) => save.summary.contact_id.clone(),
-            Work::EnqueueHalves(halves) => halves.contact_id(),
-            Work::EnqueueFacts(_) => None,
+            Work::EnqueueSummary(halves) => halves.contact_id(),
         }
     }
 
@@ -138,7 +139,7 @@ impl Save {
             // Nobody needs the halves any more.
             let not_summarised = BTreeSet::from([contact_id.clone()]);
             let facts = Facts { not_summarised, ..Facts::default() };
-            delivery::note_facts(&facts, services, deadlines.all.min(Instant::now() + budget::TABLE)).await;
+            delivery::note_facts(&facts, services, within_pairing(deadlines.all)).await;
         }
         services.metrics.record(&delivery.report(), &subject(self.summary.contact_id.clone(), request_id));
         is_done
@@ -155,14 +156,6 @@ impl Save {
     }
 }
 
-/// Enqueues facts before `deadline`. Returns whether nothing is left to do. Without Contact Lens only what waits in the
-/// outbox needs them, so they do not hold up the stream.
-async fn enqueue_facts(facts: &Facts, services: &Services, deadline: Instant) -> bool {
-    let is_needed = services.config.contact_lens && services.outbox.is_some();
-    let deadline = if is_needed { deadline } else { deadline.min(Instant::now() + budget::PAIRING) };
-    delivery::enqueue_facts(facts, services, deadline).await || !is_needed
-}
-
 /// The items of one call, in the order of the stream: they are done one after the other.
 struct Call {
     items: Vec<Item>,
@@ -174,26 +167,28 @@ impl Call {
     }
 }
 
-/// The calls of a batch, in the order of the stream. What belongs to no call that is known is a call of its own.
+/// The calls of a batch, in the order of the stream, and then what is only enqueued. What belongs to no call that is
+/// known is a call of its own.
 ///
-/// Contact Lens' summary is left out if something was `typed` about the call. An end without words is left out if there
-/// are words that may be the end.
-fn calls(mut items: Vec<Item>, typed: &BTreeSet<String>) -> Vec<Call> {
-    let is_needed = |item: &Item| {
-        !item.saves(|summary| summary.summarised_contact.is_some())
-            || item.call_id().is_none_or(|id| !typed.contains(id))
-    };
-    items.retain(is_needed);
+/// Everything is left out of a call in which the customer has opted out, and Contact Lens' summary of a call about which
+/// somebody has typed something. An end without words is left out if there are words that may be the end.
+fn calls(mut items: Vec<Item>, facts: &Facts) -> Vec<Call> {
+    items.retain(|item| {
+        let Some(call_id) = item.call_id() else { return true };
+        let is_by_contact_lens = item.saves(|summary| summary.summarised_contact.is_some());
+        !(facts.opted_out.contains(call_id) || is_by_contact_lens && facts.typed.contains(call_id))
+    });
     let ends = items.iter().filter(|item| item.saves(|summary| summary.words.is_some() && summary.may_end_call));
     let ended: BTreeSet<_> = ends.filter_map(Item::call_id).cloned().collect();
     items.retain(|item| {
         item.saves(|summary| summary.words.is_some()) || item.call_id().is_none_or(|call_id| !ended.contains(call_id))
     });
-    items.sort_by_key(|item| item.source.position);
+    // What neither table nor outbox takes must not hold up the records behind it.
+    items.sort_by_key(|item| (matches!(item.work, Work::EnqueueSummary(_)), item.source.position));
     let saves = || {
         items.iter().filter_map(|item| match &item.work {
             Work::Save(save) => Some(&save.summary),
-            Work::EnqueueHalves(_) | Work::EnqueueFacts(_) => None,
+            Work::EnqueueSummary(_) => None,
         })
     };
     let mut newest = newest::among(&saves().collect::<Vec<_>>()).into_iter();
@@ -221,9 +216,10 @@ struct Batch {
     places: BTreeMap<String, usize>,
     /// What may be paired, by contact id, with the records that it is from.
     unpaired: BTreeMap<String, (Source, Unpaired)>,
-    /// What the table must know, and the records that say so.
+    /// What the table must know.
     facts: Facts,
-    source_of_facts: Source,
+    /// The sequence numbers of the records that say so for the last time: of opted-out and deleted contacts.
+    must_be_noted: Vec<String>,
 }
 
 impl Batch {
@@ -280,20 +276,22 @@ impl Batch {
         if identity::has_opted_out(record.contact()) {
             identity::check_opt_out(record.contact(), &services.metrics);
             self.facts.opted_out.extend(identity::call_id(record.contact()));
-            self.bar_summary(record, source);
+            self.bar_summary(record, source, services);
             return;
         }
         let report =
             |report: Report| services.metrics.record(&report, &subject(record.contact().contact_id(), request_id));
         let Some(call) = contact_records::read(record, services, report, now) else {
-            self.bar_summary(record, source);
+            self.bar_summary(record, source, services);
             return;
         };
-        if call.is_typed {
+        if call.is_typed && services.config.contact_lens {
             self.facts.typed.insert(call.summary.request.call_id.clone());
-            self.bar_summary(record, source.clone());
-        } else if let Some(half) = call.half.filter(|_| services.config.contact_lens) {
-            let unpaired = self.unpaired(record.contact_id(), source.clone());
+            self.bar_summary(record, source.clone(), services);
+        } else if let Some((half, contact_id)) =
+            call.half.zip(record.contact_id()).filter(|_| services.config.contact_lens)
+        {
+            let unpaired = self.unpaired(contact_id, source.clone());
             unpaired.call_id = Some(call.summary.request.call_id.clone());
             unpaired.halves.push(half);
         }
@@ -304,9 +302,14 @@ impl Batch {
     }
 
     /// Notes that Contact Lens' summary of a record's contact is not to be saved.
-    fn bar_summary(&mut self, record: &ContactRecord<'_>, source: Source) {
-        self.facts.not_summarised.insert(record.contact_id());
-        self.source_of_facts.sequence_numbers.extend(source.sequence_numbers);
+    fn bar_summary(&mut self, record: &ContactRecord<'_>, source: Source, services: &Services) {
+        if !services.config.contact_lens {
+            return;
+        }
+        self.facts.not_summarised.extend(record.contact_id());
+        if record.is_redacted() || identity::has_opted_out(record.contact()) {
+            self.must_be_noted.extend(source.sequence_numbers);
+        }
     }
 
     fn add_save(&mut self, save: Save, source: Source) {
@@ -332,11 +335,9 @@ impl Batch {
         unpaired
     }
 
-    /// Drops all items of opted-out calls, and what would be paired although somebody typed something or the customer
-    /// has opted out.
+    /// Drops what would be paired although somebody typed something or the customer has opted out.
     fn drop_what_is_barred(&mut self) {
-        let Facts { opted_out, typed, not_summarised } = &mut self.facts;
-        self.items.retain(|item| item.call_id().is_none_or(|call_id| !opted_out.contains(call_id)));
+        let Facts { opted_out, typed, not_summarised, .. } = &mut self.facts;
         self.unpaired.retain(|contact_id, (_, unpaired)| {
             let call_id = unpaired.call_id.as_ref();
             if call_id.is_some_and(|call_id| opted_out.contains(call_id) || typed.contains(call_id)) {
@@ -357,15 +358,15 @@ async fn pairs(unpaired: BTreeMap<String, (Source, Unpaired)>, services: &Servic
             Some(Item { source, work: Work::Save(Box::new(save)) })
         }
         Pairing::NothingToSend => None,
-        Pairing::TableFailed => Some(Item { source, work: Work::EnqueueHalves(unpaired) }),
+        Pairing::TableFailed => Some(Item { source, work: Work::EnqueueSummary(unpaired) }),
     };
     let items: Vec<_> = join_all(unpaired.into_values().map(one)).await.into_iter().flatten().collect();
     // A contact record is saved without its half. It must not wait, nor be retried, if the outbox does not take that.
-    let is_a_record = |item: &Item| matches!(&item.work, Work::EnqueueHalves(kept) if !kept.holds_summary());
+    let is_a_record = |item: &Item| matches!(&item.work, Work::EnqueueSummary(kept) if !kept.holds_summary());
     let (records, others): (Vec<_>, Vec<_>) = items.into_iter().partition(is_a_record);
     let halves = records.into_iter().filter_map(|item| match item.work {
-        Work::EnqueueHalves(halves) => Some(halves),
-        Work::Save(_) | Work::EnqueueFacts(_) => None,
+        Work::EnqueueSummary(halves) => Some(halves),
+        Work::Save(_) => None,
     });
     contact_lens::enqueue_at_once(halves, services, halfway.min(Instant::now() + budget::PAIRING)).await;
     others

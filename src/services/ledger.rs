@@ -5,7 +5,7 @@
 //! Saves work without it. If the table is slow or down, the ledger counts as empty. Then words may be saved twice, and
 //! older words may replace newer ones, but no words are lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -74,12 +74,36 @@ pub struct Facts {
     pub typed: BTreeSet<String>,
     /// The ids of contacts whose summary by Contact Lens is not to be saved.
     pub not_summarised: BTreeSet<String>,
+    /// What somebody has chosen about a call without typing anything, by the call's id.
+    #[serde(default)]
+    pub chosen: BTreeMap<String, Chosen>,
+}
+
+/// A status that somebody has chosen about a call without typing anything, with the intent that it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// The intent.
+    pub intent: String,
+    /// Its status.
+    pub intent_status: IntentStatus,
 }
 
 impl Facts {
+    /// What the words of a summary say: that somebody has typed something about its call, or has chosen a status.
+    pub fn of_words(summary: &Summary) -> Self {
+        let EndRequest { call_id, intent, intent_status, .. } = summary.request.clone();
+        if summary.holds_typed_text() {
+            Self { typed: BTreeSet::from([call_id]), ..Self::default() }
+        } else if summary.words.is_some() && !summary.holds_text() {
+            Self { chosen: BTreeMap::from([(call_id, Chosen { intent, intent_status })]), ..Self::default() }
+        } else {
+            Self::default()
+        }
+    }
+
     /// Whether there are no facts.
     pub fn is_empty(&self) -> bool {
-        self.opted_out.is_empty() && self.typed.is_empty() && self.not_summarised.is_empty()
+        *self == Self::default()
     }
 }
 
@@ -95,7 +119,7 @@ pub struct Known {
     /// Of a summary by Contact Lens: whether somebody has typed something about this call.
     pub has_typed_words: bool,
     /// Of a summary by Contact Lens: the intent and the status that somebody has chosen without typing anything.
-    pub chosen_status: Option<(String, IntentStatus)>,
+    pub chosen_status: Option<Chosen>,
 }
 
 /// The ledger.
@@ -169,14 +193,7 @@ impl Ledger {
     ) -> Result<(), aws::Error> {
         let Some(id) = words_id(summary) else { return Ok(()) };
         let mut words = vec![Row::new(id, expires_at()).with_text(STATE, state.as_str())];
-        let EndRequest { call_id, intent, intent_status, .. } = &summary.request;
-        if self.notes_typed_words && summary.holds_typed_text() {
-            words.push(Row::new(typed_id(call_id), expires_at()));
-        }
-        if self.notes_typed_words && !summary.holds_text() {
-            let row = Row::new(status_id(call_id), expires_at());
-            words.push(row.with_text(INTENT, intent.clone()).with_text(INTENT_STATUS, intent_status.as_str()));
-        }
+        words.extend(self.rows_of(&Facts::of_words(summary)));
         let ids = if summary.holds_text() { newest_ids(summary, customer_ref, key) } else { Vec::new() };
         let entries: Vec<_> = ids.into_iter().map(|id| entry(id, summary, customer_ref)).collect();
         let newest = entries.iter().map(|row| self.table.write_if(row, UNLESS_OLDER, deadline));
@@ -192,12 +209,21 @@ impl Ledger {
     ///
     /// Fails if the table does not confirm all rows before `deadline`. Some may have been written.
     pub async fn note_facts(&self, facts: &Facts, deadline: Instant) -> Result<(), aws::Error> {
+        self.table.write(&self.rows_of(facts), deadline).await
+    }
+
+    /// Opt-outs come first, since the table may take only a part.
+    fn rows_of(&self, facts: &Facts) -> Vec<Row> {
         let expires_at = expires_at();
         let opted_out = facts.opted_out.iter().map(|call_id| Row::new(opt_out_id(call_id), expires_at));
+        let barred = facts.not_summarised.iter().flat_map(|contact_id| halves::tombstones(contact_id, expires_at));
         let typed = facts.typed.iter().map(|call_id| Row::new(typed_id(call_id), expires_at));
-        let buried = facts.not_summarised.iter().flat_map(|contact_id| halves::tombstones(contact_id, expires_at));
-        let for_contact_lens = typed.chain(buried).filter(|_| self.notes_typed_words);
-        self.table.write(&opted_out.chain(for_contact_lens).collect::<Vec<_>>(), deadline).await
+        let chosen = facts.chosen.iter().map(|(call_id, chosen)| {
+            let row = Row::new(status_id(call_id), expires_at).with_text(INTENT, chosen.intent.clone());
+            row.with_text(INTENT_STATUS, chosen.intent_status.as_str())
+        });
+        let for_contact_lens = barred.chain(typed).chain(chosen).filter(|_| self.notes_typed_words);
+        opted_out.chain(for_contact_lens).collect()
     }
 }
 
@@ -221,8 +247,9 @@ fn status_id(call_id: &str) -> String {
     format!("status:{}", sha256(call_id.as_bytes()))
 }
 
-fn chosen_in(row: &Row) -> Option<(String, IntentStatus)> {
-    Some((row.text(INTENT)?.to_owned(), IntentStatus::parse(row.text(INTENT_STATUS)?)?))
+fn chosen_in(row: &Row) -> Option<Chosen> {
+    let intent_status = IntentStatus::parse(row.text(INTENT_STATUS)?)?;
+    Some(Chosen { intent: row.text(INTENT)?.to_owned(), intent_status })
 }
 
 /// The ids under which the newest call of a summary's customer is found. The reference is not hashed, so that it stays

@@ -26,7 +26,7 @@ pub use cache::Cache;
 pub use circuit_breaker::CircuitBreaker;
 pub use halves::{Half, HalfKind, Halves};
 pub use keys::{Keys, NoKey};
-pub use ledger::{Facts, Known, Ledger, WordsState};
+pub use ledger::{Chosen, Facts, Known, Ledger, WordsState};
 pub use outbox::Outbox;
 
 use crate::aws::{Access, Clients, Table};

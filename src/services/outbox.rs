@@ -299,6 +299,12 @@ pub fn wait_after(receives: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
 }
 
+/// The same for facts: a quarter of it while it is short, because what a fact keeps back may wait beside it.
+pub fn wait_of_facts(receives: u32) -> Duration {
+    let wait = wait_after(receives);
+    if wait < LONGEST_WAIT { wait / 4 } else { wait }
+}
+
 fn written(message: serde_json::Result<String>) -> Result<String, aws::Error> {
     message.map_err(|_| aws::Error::InvalidResponse { detail: "the message could not be written" })
 }
@@ -512,6 +518,12 @@ mod tests {
         assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(wait_after(0), FIRST_WAIT);
         assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn facts_are_tried_before_what_they_keep_back_and_for_nearly_as_long() {
+        let seconds: Vec<_> = (1..=8).map(|receives| wait_of_facts(receives).as_secs()).collect();
+        assert_eq!(seconds, [15, 30, 60, 120, 240, 480, 3_600, 3_600]);
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub enum AwsFault {
     TakenThenHang,
     /// Every second one is refused, and the others are carried out.
     EverySecondRefused,
+    /// Writes of several rows are refused, and the others are carried out.
+    BatchWritesRefused,
 }
 
 #[derive(Default)]
@@ -88,13 +90,18 @@ struct State {
 
 impl State {
     /// The fault for a new request to this service.
-    fn fault(&mut self, service: Service) -> Option<AwsFault> {
+    fn fault(&mut self, service: Service, operation: &str) -> Option<AwsFault> {
         let fault = self.faults.get(&service).cloned()?;
-        if !matches!(fault, AwsFault::EverySecondRefused) {
-            return Some(fault);
+        match fault {
+            AwsFault::EverySecondRefused => {
+                self.counted += 1;
+                self.counted.is_multiple_of(2).then_some(AwsFault::Refused("OverLimit"))
+            }
+            AwsFault::BatchWritesRefused => {
+                (operation == "BatchWriteItem").then_some(AwsFault::Refused("ThrottlingException"))
+            }
+            fault => Some(fault),
         }
-        self.counted += 1;
-        self.counted.is_multiple_of(2).then_some(AwsFault::Refused("OverLimit"))
     }
 }
 
@@ -369,7 +376,7 @@ async fn serve_requests(mut connection: Connection, moto: Option<&str>, state: &
         let parameters: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let fault = {
             let mut state = lock(state);
-            let fault = state.fault(service);
+            let fault = state.fault(service, &operation);
             let is_refused =
                 matches!(fault, Some(AwsFault::Hang | AwsFault::Reset | AwsFault::Status(_) | AwsFault::Refused(_)));
             if operation == "SendMessage" && !is_refused {
@@ -401,7 +408,9 @@ async fn serve_requests(mut connection: Connection, moto: Option<&str>, state: &
                 tokio::time::sleep(delay).await;
                 pass_on(&mut connection, moto, &request, state).await?;
             }
-            Some(AwsFault::EverySecondRefused) | None => pass_on(&mut connection, moto, &request, state).await?,
+            Some(AwsFault::EverySecondRefused | AwsFault::BatchWritesRefused) | None => {
+                pass_on(&mut connection, moto, &request, state).await?
+            }
         }
     }
     Ok(())
