@@ -202,8 +202,7 @@ impl Ledger {
         words.and(newest.map(|_| ()))
     }
 
-    /// Notes these facts. The halves of a contact that is not to be summarised are deleted. What Contact Lens alone
-    /// needs is left out if it is not switched on.
+    /// Notes these facts. The halves of a contact that is not to be summarised are deleted.
     ///
     /// # Errors
     ///
@@ -212,7 +211,7 @@ impl Ledger {
         self.table.write(&self.rows_of(facts), deadline).await
     }
 
-    /// Opt-outs come first, since the table may take only a part.
+    /// The rows that say these facts, without what Contact Lens alone needs if it is not switched on.
     fn rows_of(&self, facts: &Facts) -> Vec<Row> {
         let expires_at = expires_at();
         let opted_out = facts.opted_out.iter().map(|call_id| Row::new(opt_out_id(call_id), expires_at));
