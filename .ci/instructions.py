@@ -220,9 +220,11 @@ def compare(baseline: dict[str, int], now: dict[str, int]) -> tuple[list[str], l
     rows, wrong = [f"{'':36} {'baseline':>12} {'now':>12} {'change':>9}"], []
     for name in [*baseline, *(name for name in now if name not in baseline)]:
         before, after = baseline.get(name), now.get(name)
-        if before is None or after is None:
-            fault = "not in the baseline" if before is None else "not counted any more"
-            wrong.append(f"{name}: {fault}")
+        if before is None:
+            wrong.append(f"{name}: not in the baseline")
+            continue
+        if after is None:
+            wrong.append(f"{name}: not counted any more")
             continue
         percent = 100 * (after - before) / before
         rows.append(f"{name:36} {before:>12,} {after:>12,} {percent:>+7.1f} %")

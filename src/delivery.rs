@@ -55,7 +55,7 @@ impl Delivery {
         Self { outcome, attempts: None, detail: None }
     }
 
-    /// A delivery for which the API was not asked, because the table did not answer.
+    /// A delivery that stopped because the table did not answer.
     pub fn failed_by_the_table(error: &aws::Error) -> Self {
         let detail = Some(format!("the table: {error}"));
         Self { detail, ..Self::of(Outcome::Failed(error.reason())) }
@@ -341,10 +341,10 @@ impl Work<'_> {
     /// typed words while the API was asked.
     async fn withdrawn(&self, attempts: Attempts, deadline: Instant) -> Option<Delivery> {
         let delivery = match look_up(self.summary, None, self.services, deadline).await {
-            Ok((_, known)) => Delivery::of(settled(&known)?),
+            Ok((_, known)) => Delivery { attempts: Some(attempts), ..Delivery::of(settled(&known)?) },
             Err(error) => Delivery::failed_by_the_table(&error),
         };
-        Some(Delivery { attempts: Some(attempts), ..delivery })
+        Some(delivery)
     }
 
     async fn send(&self, request: &EndRequest, asking: Asking, deadline: Instant) -> Option<Call<EndAnswer>> {

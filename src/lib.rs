@@ -20,7 +20,8 @@
 //!
 //! Three modules are the edges. None of them imports another, nor anything above:
 //!
-//! - [`connect`]: Amazon Connect: the contact in an event or a record, Contact Lens' summaries, the attributes in an answer
+//! - [`connect`]: Amazon Connect: the contact in an event or a record, Contact Lens' summaries, the attributes in an
+//!   answer
 //! - [`sticky_calls`]: the Sticky Calls API: requests, answers, errors, retry, connection, the network's thread
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager
 //!

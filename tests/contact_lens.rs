@@ -163,7 +163,7 @@ async fn the_summary_is_the_words_of_a_call_about_which_nobody_typed_anything() 
     });
     assert_eq!(world.stack.api.ended(), [end]);
     assert!(!world.table().await.contains("4111"));
-    // Both come again.
+    // The same record and the same summary come again.
     world.comes(&[silent(), summary()]).await;
     world.comes(&[summary()]).await;
     assert_eq!(world.stack.api.received().len(), 1);

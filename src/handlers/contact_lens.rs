@@ -111,7 +111,8 @@ pub async fn pair(contact_id: &str, at_hand: &[Half], services: &Services, deadl
     }
 }
 
-/// A summary from the outbox with Contact Lens' latest text: a redacted one may have come since. Returns `None` if the contact is not to be summarised any more.
+/// A summary from the outbox with Contact Lens' latest text: a redacted one may have come since. Returns `None` if the
+/// contact is not to be summarised any more.
 ///
 /// # Errors
 ///

@@ -29,7 +29,7 @@ pub struct RecordedCall {
     pub is_typed: bool,
     /// When the record was last changed.
     pub last_update: Option<Timestamp>,
-    /// What waits for Contact Lens' summary. `None` if somebody has typed something.
+    /// What waits for Contact Lens' summary. `None` if somebody has typed something, or if no summaries are saved.
     pub half: Option<Half>,
 }
 
@@ -62,7 +62,7 @@ pub fn read(
     let may_end_call = !record.has_next() && !contact.is_a_transfer();
     let half = || contact_lens::half_of_record(&summary, may_end_call, last_update);
     Some(RecordedCall {
-        half: if is_typed { None } else { half() },
+        half: (services.config.contact_lens && !is_typed).then(half).flatten(),
         is_saved: is_saved && !end_call::is_marked(&summary, contact),
         // It may be a consulted colleague's record, while the call goes on.
         waits_for_words: !end_call::holds_text(contact) && contact.is_a_transfer(),

@@ -34,7 +34,7 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
     let halfway = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     let batch = Batch::read(records, services, request_id, Timestamp::now());
     let Batch { mut items, unpaired, facts, must_be_noted, .. } = batch;
-    let are_noted = delivery::note_facts(&facts, services, halfway.min(Instant::now() + budget::PAIRING)).await;
+    let are_noted = delivery::note_facts(&facts, services, within_pairing(halfway)).await;
     items.extend(pairs(unpaired, services, halfway).await);
     let calls = calls(items, &facts);
     let save = async |call: &Call, turn: &Turn<'_>| {
@@ -66,6 +66,7 @@ pub async fn handle(records: &[&RawValue], services: &Services, request_id: &str
     to_retry
 }
 
+/// A deadline for the table or the outbox, where no caller waits, but not after this one.
 fn within_pairing(deadline: Instant) -> Instant {
     deadline.min(Instant::now() + budget::PAIRING)
 }
@@ -218,7 +219,7 @@ struct Batch {
     unpaired: BTreeMap<String, (Source, Unpaired)>,
     /// What the table must know.
     facts: Facts,
-    /// The sequence numbers of the records that say so for the last time: of opted-out and deleted contacts.
+    /// The sequence numbers of the records of opted-out and deleted contacts: no later record says it again.
     must_be_noted: Vec<String>,
 }
 
@@ -288,9 +289,7 @@ impl Batch {
         if call.is_typed && services.config.contact_lens {
             self.facts.typed.insert(call.summary.request.call_id.clone());
             self.bar_summary(record, source.clone(), services);
-        } else if let Some((half, contact_id)) =
-            call.half.zip(record.contact_id()).filter(|_| services.config.contact_lens)
-        {
+        } else if let Some((half, contact_id)) = call.half.zip(record.contact_id()) {
             let unpaired = self.unpaired(contact_id, source.clone());
             unpaired.call_id = Some(call.summary.request.call_id.clone());
             unpaired.halves.push(half);
@@ -351,7 +350,7 @@ impl Batch {
 /// Looks in the table for the other half of each contact: all at once, and for [`budget::PAIRING`] at most. Returns the
 /// calls whose words are Contact Lens' summary, and the summaries that the table did not take.
 async fn pairs(unpaired: BTreeMap<String, (Source, Unpaired)>, services: &Services, halfway: Instant) -> Vec<Item> {
-    let deadline = halfway.min(Instant::now() + budget::PAIRING);
+    let deadline = within_pairing(halfway);
     let one = async |(source, unpaired): (Source, Unpaired)| match unpaired.pair(services, deadline).await {
         Pairing::Paired(summary) => {
             let save = Save { summary: *summary, waits_for_words: false, last_update: None, newest: None };
@@ -368,7 +367,7 @@ async fn pairs(unpaired: BTreeMap<String, (Source, Unpaired)>, services: &Servic
         Work::EnqueueSummary(halves) => Some(halves),
         Work::Save(_) => None,
     });
-    contact_lens::enqueue_at_once(halves, services, halfway.min(Instant::now() + budget::PAIRING)).await;
+    contact_lens::enqueue_at_once(halves, services, within_pairing(halfway)).await;
     others
 }
 

@@ -165,6 +165,7 @@ impl Ledger {
         };
         let newest = rows.iter().filter(of_this_customer).filter_map(newest);
         let newest = newest.max_by_key(|newest| (newest.started_ms, newest.came_ms));
+        // Contact Lens' summaries of one call are equally old, so what is newer was typed.
         let of_this_call = newest.as_ref().filter(|newest| newest.call_id == *call_id);
         let came_later = of_this_call.is_some_and(|newest| newest.came_ms > summary.came.as_millisecond());
         let [typed, chosen] = by_contact_lens.map_or([None, None], |ids| ids.map(|id| row(&id)));

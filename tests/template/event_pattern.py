@@ -38,7 +38,7 @@ def rule_holds(rule, found):
 
 def values(data, key):
     """What stands at a key of an object; of an array each element."""
-    found = data.get(key) if isinstance(data, dict) else None
-    if found is None and not (isinstance(data, dict) and key in data):
+    if not isinstance(data, dict) or key not in data:
         return []
+    found = data[key]
     return found if isinstance(found, list) else [found]
