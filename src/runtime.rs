@@ -1,10 +1,12 @@
 //! Process start, and the Lambda Runtime API.
 
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::io;
 
 use lambda_runtime::{Context, LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use serde_json::value::RawValue;
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use crate::app::{App, Invocation, Reply};
 use crate::config::{Config, NotInLambda};
@@ -17,9 +19,12 @@ use crate::vocabulary::Degradation;
 pub enum Error {
     /// Neither Lambda nor a substitute for it has started the process.
     #[error(
-        "This program is started by AWS Lambda, and {missing} is not set. To try it here:\n  \
-         cargo run --example phone_call                             whole calls, no AWS account needed\n  \
-         sam local invoke IdentifyFunction -e events/new_caller.json   one event, with the SAM CLI and Docker"
+        "This program is started by AWS Lambda, and {missing} is not set. Two commands to try it in the folder of the \
+         project, with Rust and nothing else:\n\n\
+         Whole calls, with what each lookup and each save answers:\n  \
+         cargo run --example phone_call\n\
+         One event, as a flow's block sends it:\n  \
+         cargo run --example phone_call -- events/returning_caller.json"
     )]
     NotInLambda {
         /// The variable that is missing.
@@ -36,7 +41,34 @@ impl From<NotInLambda> for Error {
     }
 }
 
-/// Answers invocations until Lambda ends the process.
+/// What the process does for the Runtime API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It asks for its first invocation.
+    Starts,
+    /// It has an invocation that is not answered, or whose answer is not handed over.
+    Answers,
+    /// It has answered, and asks for the next invocation.
+    Waits,
+}
+
+impl Phase {
+    /// Whether this error means that the environment has ended: the Runtime API is gone, and no invocation is lost.
+    fn has_ended(self, error: &(dyn std::error::Error + 'static)) -> bool {
+        // The library wraps the cause of a broken connection. If it can't read an invocation, there is no cause.
+        let is_of_the_connection = error.source().is_some();
+        let is_refused = causes(error).any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused);
+        match self {
+            // Nobody has ever listened there.
+            Self::Starts => is_of_the_connection && !is_refused,
+            Self::Answers => false,
+            Self::Waits => is_of_the_connection,
+        }
+    }
+}
+
+/// Answers invocations until Lambda ends the process, or the Runtime API is gone while no invocation is open: then
+/// Lambda, or what stands in for it, has ended the environment.
 ///
 /// # Errors
 ///
@@ -58,18 +90,33 @@ pub async fn run() -> Result<(), Error> {
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         Ok::<_, Infallible>(answer(app, &event.payload, &event.context).await)
     });
-    Runtime::new(handler).layer(MapRequestLayer::new(json_or_null)).run().await.map_err(|error| {
-        // Not the error's own text: it may quote what the function was invoked with.
-        tracing::error!(detail = os_error(error.as_ref()), "the Lambda Runtime API failed");
-        Error::Runtime(error)
-    })
+    let phase = Cell::new(Phase::Starts);
+    let begin = |invocation| {
+        phase.set(Phase::Answers);
+        json_or_null(invocation)
+    };
+    let runtime = Runtime::new(handler)
+        .layer(MapResponseLayer::new(|()| phase.set(Phase::Waits)))
+        .layer(MapRequestLayer::new(begin));
+    let Err(error) = runtime.run().await else { return Ok(()) };
+    // Not the error's own text: it may quote what the function was invoked with.
+    let detail = os_error(error.as_ref());
+    if phase.get().has_ended(error.as_ref()) {
+        tracing::info!(detail, "the environment has ended");
+        return Ok(());
+    }
+    tracing::error!(detail, "the Lambda Runtime API failed");
+    Err(Error::Runtime(error))
+}
+
+/// The I/O errors among an error's causes, from the outermost to the innermost.
+fn causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a io::Error> {
+    std::iter::successors(Some(error), |cause| cause.source()).filter_map(|cause| cause.downcast_ref())
 }
 
 /// The operating system's message, if an error of its own is the cause.
 fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let causes = std::iter::successors(Some(error), |cause| cause.source());
-    let innermost = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last();
-    innermost.filter(|error| error.raw_os_error().is_some()).map(ToString::to_string)
+    causes(error).last().filter(|error| error.raw_os_error().is_some()).map(ToString::to_string)
 }
 
 async fn answer(app: &App, payload: &RawValue, context: &Context) -> Reply {
@@ -88,9 +135,21 @@ fn json_or_null(mut invocation: LambdaInvocation) -> LambdaInvocation {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
+
+    #[test]
+    fn the_environment_has_ended_if_its_connection_is_gone_and_no_invocation_is_open() {
+        let reset = Error::Runtime(Box::new(io::Error::from(io::ErrorKind::ConnectionReset)));
+        let refused = Error::Runtime(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
+        let unreadable = "a deadline".parse::<u64>().unwrap_err();
+        for (phase, after_a_reset, after_a_refusal) in
+            [(Phase::Starts, true, false), (Phase::Answers, false, false), (Phase::Waits, true, true)]
+        {
+            assert_eq!(phase.has_ended(&reset), after_a_reset, "{phase:?}");
+            assert_eq!(phase.has_ended(&refused), after_a_refusal, "{phase:?}");
+            assert!(!phase.has_ended(&unreadable), "{phase:?}");
+        }
+    }
 
     #[test]
     fn the_log_quotes_the_operating_system_and_no_other_error() {

@@ -192,7 +192,57 @@ fn a_start_outside_of_lambda_prints_what_to_do_instead() {
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("AWS_LAMBDA_RUNTIME_API is not set"), "{said}");
-    assert!(said.contains("cargo run --example phone_call"), "{said}");
+    assert!(said.contains("\n  cargo run --example phone_call\n"), "{said}");
+    assert!(said.contains("\n  cargo run --example phone_call -- events/returning_caller.json\n"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     assert!(output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn the_end_of_the_environment_is_no_error() {
+    for invocations in 0..=2 {
+        let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+        for _ in 0..invocations {
+            stack.invoke(&event("anonymous_caller")).await;
+        }
+        while !stack.function.printed().contains("\"started\"") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The function asks for its next invocation.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let (status, log) = stack.function.end_environment().await;
+        assert!(status.success(), "{status}: {log}");
+        let log = lines(&log);
+        assert!(log.iter().all(|line| line["level"] == "INFO"), "{log:?}");
+        assert_eq!(log.last().unwrap()["message"], "the environment has ended");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_can_not_be_handed_over_is_an_error() {
+    let mut stack = Stack::start(BOOTSTRAP, &[]).await;
+    stack.api.fail_next(Fault::Delay(Duration::from_millis(500)));
+    let payload = event("returning_caller").to_string();
+    let answer = stack.function.outcome(payload, Duration::from_secs(5));
+    tokio::time::timeout(Duration::from_millis(250), answer).await.unwrap_err();
+    let (status, log) = stack.function.end_environment().await;
+    assert!(!status.success());
+    let last = lines(&log).pop().unwrap();
+    assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"the Lambda Runtime API failed".into()));
+}
+
+#[test]
+fn a_runtime_api_that_was_never_there_is_an_error() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let lambda = [
+        ("AWS_LAMBDA_RUNTIME_API", nobody.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", "sticky-connect".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+    ];
+    let output = Command::new(BOOTSTRAP).env_clear().envs(lambda).output().unwrap();
+    assert!(!output.status.success());
+    let last = lines(&String::from_utf8(output.stdout).unwrap()).pop().unwrap();
+    assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"the Lambda Runtime API failed".into()));
+    assert!(last["detail"].as_str().unwrap().starts_with("Connection refused"), "{last}");
 }

@@ -2,7 +2,7 @@
 //! over the Runtime API, and its output is collected.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub const LAMBDA_TIMEOUT: Duration = Duration::from_secs(5);
 /// A running function.
 pub struct Function {
     child: Child,
-    runtime_api: Arc<RuntimeApi>,
+    runtime_api: RuntimeApi,
     output: [Output; 2],
 }
 
@@ -55,7 +55,7 @@ impl Function {
             .unwrap_or_else(|error| panic!("{}: {error}", bootstrap.as_ref().display()));
         let stdout = collect(child.stdout.take().expect("a pipe"));
         let stderr = collect(child.stderr.take().expect("a pipe"));
-        Self { child, runtime_api: Arc::new(runtime_api), output: [stdout, stderr] }
+        Self { child, runtime_api, output: [stdout, stderr] }
     }
 
     /// Invokes it and returns its answer as JSON. Panics on anything else: Connect would take the block's Error branch.
@@ -100,6 +100,20 @@ impl Function {
             (&mut output.end).await.expect("the output is read");
         }
         self.printed()
+    }
+
+    /// Ends the Runtime API, as Lambda and AWS's emulator do with an environment. Returns how the process ended, and
+    /// everything it has printed.
+    pub async fn end_environment(self) -> (ExitStatus, String) {
+        let Self { mut child, runtime_api, output } = self;
+        drop(runtime_api);
+        let status = child.wait().await.expect("the process ends");
+        let mut printed = String::new();
+        for Output { so_far, end } in output {
+            end.await.expect("the output is read");
+            printed += &String::from_utf8_lossy(&so_far.lock().expect("no panic"));
+        }
+        (status, printed)
     }
 
     /// What it has printed so far. A line from before its answer may still be missing.

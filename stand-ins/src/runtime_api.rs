@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http::{Connection, Request, response};
 
@@ -55,8 +55,10 @@ impl RuntimeApi {
             counter: AtomicU64::new(0),
         });
         let server = tokio::spawn(async move {
+            // With the server its connections end too.
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&state)));
+                connections.spawn(serve(stream, Arc::clone(&state)));
             }
         });
         Self { address, waiting, server }
@@ -116,7 +118,8 @@ async fn answer(request: Request, state: &State) -> Vec<u8> {
 }
 
 async fn next(state: &State) -> Vec<u8> {
-    let Some(invocation) = state.waiting.lock().await.recv().await else { return response(410, &[], b"{}") };
+    // Without a sender the stand-in ends, and its connections are closed without an answer.
+    let Some(invocation) = state.waiting.lock().await.recv().await else { return std::future::pending().await };
     let id = format!("request-{}", state.counter.fetch_add(1, Ordering::Relaxed));
     state.running.lock().expect("no panic").insert(id.clone(), invocation.answer);
     let headers = [
