@@ -13,6 +13,7 @@ mod callbacks;
 mod callers;
 mod chats;
 mod modules;
+mod recipes;
 mod saves;
 mod stories;
 

@@ -32,7 +32,17 @@ pub struct Contact {
     pub channel: Channel,
     pub initiation_method: &'static str,
     pub number: Option<String>,
+    /// The headers with which the carrier announced the call.
+    pub sip_headers: BTreeMap<String, String>,
     pub attributes: BTreeMap<String, String>,
+    /// The language that a flow has set.
+    pub language: String,
+    /// The voice of the prompts.
+    pub voice: String,
+    /// The id that a flow has set as a property of the contact.
+    pub customer_id: Option<String>,
+    /// The session of AI agents that a flow has set.
+    pub ai_session: Option<String>,
     /// The flows that run at events, by the events' names.
     pub hooks: BTreeMap<String, String>,
     /// The queue that a transfer would go to.
@@ -50,6 +60,10 @@ impl Contact {
     /// The priority of a contact in a queue, if no flow sets another.
     const DEFAULT_PRIORITY: u64 = 5;
 
+    /// The voice and the language if no flow sets others.
+    pub(super) const DEFAULT_VOICE: &str = "Joanna";
+    const DEFAULT_LANGUAGE: &str = "en-US";
+
     pub(super) fn new(id: String, channel: Channel, number: Option<String>) -> Self {
         let initiation_method = match channel {
             Channel::Voice => "INBOUND",
@@ -64,7 +78,12 @@ impl Contact {
             channel,
             initiation_method,
             number: number.clone(),
+            sip_headers: BTreeMap::new(),
             attributes: BTreeMap::new(),
+            language: Self::DEFAULT_LANGUAGE.to_owned(),
+            voice: Self::DEFAULT_VOICE.to_owned(),
+            customer_id: None,
+            ai_session: None,
             hooks: BTreeMap::new(),
             target_queue: None,
             priority: Self::DEFAULT_PRIORITY,
@@ -116,10 +135,15 @@ impl Contact {
         match reference {
             "$.Channel" => Some(self.channel.name().to_owned()),
             "$.CustomerEndpoint.Address" => self.number.clone(),
+            "$.CustomerId" => self.customer_id.clone(),
+            "$.LanguageCode" => Some(self.language.clone()),
             "$.Queue.ARN" => self.target_queue.as_ref().map(|queue| queue_arn(queue)),
             "$.Queue.Name" => self.target_queue.clone(),
             "$.InitiationMethod" => Some(self.initiation_method.to_owned()),
-            other => panic!("no system attribute {other}"),
+            other => match other.strip_prefix("$.Media.Sip.Headers.") {
+                Some(header) => self.sip_headers.get(header).cloned(),
+                None => panic!("no system attribute {other}"),
+            },
         }
     }
 
@@ -134,12 +158,12 @@ impl Contact {
                     "Channel": self.channel.name(),
                     "ContactId": self.id,
                     "CustomerEndpoint": endpoint(self.number.as_deref()),
-                    "CustomerId": null,
+                    "CustomerId": self.customer_id,
                     "Description": null,
                     "InitialContactId": self.initial_id,
                     "InitiationMethod": self.initiation_method,
                     "InstanceARN": INSTANCE,
-                    "LanguageCode": "en-US",
+                    "LanguageCode": self.language,
                     "MediaStreams": {"Customer": {"Audio": null}},
                     "Name": null,
                     "PreviousContactId": self.previous_id.as_ref().unwrap_or(&self.id),

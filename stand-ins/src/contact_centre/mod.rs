@@ -4,6 +4,7 @@
 //! Flows that Connect would refuse are refused here too, with their faults.
 
 mod contact;
+mod own_functions;
 mod player;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +15,15 @@ use serde_json::{Value, json};
 
 use contact::queue_arn;
 pub use contact::{Channel, Contact};
+use own_functions::OwnFunctions;
+pub use player::BotAnswer;
 use player::{Ending, Response, Script};
 
 use crate::aws::{Aws, Service};
 use crate::events;
 use crate::flows::attributes::{Kind, kind_of};
-use crate::flows::{self, Flow, check};
+use crate::flows::recipes::Recipe;
+use crate::flows::{self, Fault, Flow, check};
 use crate::function::Function;
 use crate::sticky_calls::{KEY, StickyCalls};
 
@@ -49,6 +53,7 @@ pub struct ContactCentre {
     flows: BTreeMap<String, Flow>,
     identify: Function,
     save: Function,
+    own_functions: OwnFunctions,
     outbox: Option<Outbox>,
     contacts: u32,
 }
@@ -85,7 +90,9 @@ pub struct Caller {
     number: Option<String>,
     channel: Channel,
     attributes: BTreeMap<String, String>,
+    sip_headers: BTreeMap<String, String>,
     keys: Vec<Option<char>>,
+    bot: Vec<BotAnswer>,
     blocks: Option<usize>,
     flow: String,
 }
@@ -97,7 +104,9 @@ impl Caller {
             number: Some(number.to_owned()),
             channel: Channel::Voice,
             attributes: BTreeMap::new(),
+            sip_headers: BTreeMap::new(),
             keys: Vec::new(),
+            bot: Vec::new(),
             blocks: None,
             flow: "inbound".to_owned(),
         }
@@ -126,6 +135,18 @@ impl Caller {
     /// The same, whose contact has this attribute before our flow runs.
     pub fn bringing(mut self, attribute: &str, value: &str) -> Self {
         self.attributes.insert(attribute.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same, whose carrier announces the call with this SIP header.
+    pub fn announced_with(mut self, header: &str, value: &str) -> Self {
+        self.sip_headers.insert(header.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same, who talks to a bot that then answers the flow so.
+    pub fn talking_to_a_bot(mut self, answer: BotAnswer) -> Self {
+        self.bot.push(answer);
         self
     }
 
@@ -202,6 +223,15 @@ pub enum Moment {
     IsDisconnected,
 }
 
+/// A bot that a caller has talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// The alias of the bot.
+    pub alias: String,
+    /// The session attributes that the flow gave it.
+    pub session_attributes: BTreeMap<String, String>,
+}
+
 /// A call, with everything that has happened in it.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -209,6 +239,12 @@ pub struct Call {
     pub contacts: Vec<Contact>,
     /// What has happened, in its order.
     pub moments: Vec<Moment>,
+    /// What functions have answered to the flows, one for each wait in silence. `None` stands for no usable answer.
+    pub answers: Vec<Option<BTreeMap<String, String>>>,
+    /// What the caller has heard and in which voice, in its order.
+    pub voices: Vec<(String, String)>,
+    /// The bots that the caller has talked to, in their order.
+    pub conversations: Vec<Conversation>,
     current: usize,
     shown: Option<String>,
     /// How many more blocks the caller stays for.
@@ -321,6 +357,7 @@ impl ContactCentre {
             flows: import(&BTreeMap::new()),
             identify,
             save,
+            own_functions: OwnFunctions::default(),
             outbox: None,
             contacts: 0,
         }
@@ -353,6 +390,34 @@ impl ContactCentre {
     pub fn import(&mut self, name: &str, json: &Value) {
         let flow = Flow::parse(name, &json.to_string()).unwrap_or_else(|fault| panic!("{fault}"));
         self.flows.insert(name.to_owned(), flow);
+    }
+
+    /// Imports the flows of a recipe, which has a flow of this name.
+    ///
+    /// # Panics
+    ///
+    /// If Connect would refuse them.
+    pub fn import_recipe(&mut self, flow: &str) {
+        let recipe = Recipe::with(flow);
+        refuse(&recipe.faults());
+        self.flows.extend(parsed(&recipe.texts(), &self.settings));
+    }
+
+    /// Provides a Lambda function of the contact centre's own. Its name is the last part of its ARN. It gets the event,
+    /// and fails with `None`.
+    pub fn provide(&mut self, function: &str, answer: impl FnMut(&Value) -> Option<Value> + Send + 'static) {
+        self.own_functions.provide(function, answer);
+    }
+
+    /// The parameters with which the flows have invoked this function of the contact centre's own.
+    pub fn invocations_of(&self, function: &str) -> Vec<&Value> {
+        let invoked = self.own_functions.invoked.iter().filter(|(name, _)| name == function);
+        invoked.map(|(_, event)| &event["Details"]["Parameters"]).collect()
+    }
+
+    /// The numbers in its contacts' ids go on from here, so that two contact centres never give the same id.
+    pub fn number_contacts_from(&mut self, first: u32) {
+        self.contacts = first;
     }
 
     /// Plays a flow for the contact that the caller is in now.
@@ -396,15 +461,19 @@ impl ContactCentre {
         let id = self.next_contact_id();
         let mut contact = Contact::new(id, caller.channel, caller.number);
         contact.attributes = caller.attributes;
+        contact.sip_headers = caller.sip_headers;
         let mut call = Call {
             contacts: vec![contact],
             moments: Vec::new(),
+            answers: Vec::new(),
+            voices: Vec::new(),
+            conversations: Vec::new(),
             current: 0,
             shown: None,
             blocks_left: caller.blocks,
             whispers: false,
         };
-        let script = Script { keys: caller.keys.into(), ..Script::default() };
+        let script = Script { keys: caller.keys.into(), bot: caller.bot.into(), ..Script::default() };
         let ending = self.play(&caller.flow, &mut call, 0, script).await;
         self.note(ending, &mut call);
         call
@@ -616,9 +685,18 @@ fn callback_of(call: &Call) -> usize {
 /// Fills in the flows' placeholders like the template, and refuses flows that Connect would refuse.
 fn import(settings: &BTreeMap<&str, String>) -> BTreeMap<String, Flow> {
     let texts = flows::texts();
-    let faults = check::check(&texts);
+    refuse(&check::check(&texts));
+    parsed(&texts, settings)
+}
+
+/// Panics if there are faults, with what they are.
+fn refuse(faults: &[Fault]) {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The flows of these texts, with values in place of the placeholders.
+fn parsed(texts: &BTreeMap<String, String>, settings: &BTreeMap<&str, String>) -> BTreeMap<String, Flow> {
     let import = |(name, text): (&String, &String)| {
         let filled =
             flows::filled(text, |placeholder| settings.get(placeholder).cloned().unwrap_or_else(|| value(placeholder)));
@@ -649,6 +727,11 @@ fn value(placeholder: &str) -> String {
         (Some(Kind::Module(Some(file))), _) => format!("{instance}/flow-module/{file}"),
         (_, "IdentifyFunctionArn") => "arn:aws:lambda:eu-central-1:123456789012:function:identify".to_owned(),
         (_, "SaveFunctionArn") => "arn:aws:lambda:eu-central-1:123456789012:function:save".to_owned(),
+        (_, "CrmFunctionArn") => "arn:aws:lambda:eu-central-1:123456789012:function:crm".to_owned(),
+        (_, "SessionDataFunctionArn") => "arn:aws:lambda:eu-central-1:123456789012:function:session-data".to_owned(),
+        (Some(Kind::Bot), _) => "arn:aws:lex:eu-central-1:123456789012:bot-alias/BOT/ALIAS".to_owned(),
+        (Some(Kind::Assistant), _) => "arn:aws:wisdom:eu-central-1:123456789012:assistant/a".to_owned(),
+        (Some(Kind::AiAgent), _) => "arn:aws:wisdom:eu-central-1:123456789012:ai-agent/a/agent:1".to_owned(),
         _ => panic!("unknown placeholder {placeholder}"),
     }
 }

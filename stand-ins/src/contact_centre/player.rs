@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::contact::{Channel, Contact};
-use super::{Call, Callback, ContactCentre, Moment};
+use super::{Call, Callback, ContactCentre, Conversation, Moment};
 use crate::flows::language::{MAX_ANSWER_BYTES, MAX_ATTRIBUTE_BYTES};
 use crate::flows::{Action, Condition, pauses, references, words};
 use crate::runtime_api::Outcome;
@@ -30,6 +30,17 @@ pub(super) struct Script {
     pub writes_after: Option<Duration>,
     /// What an agent does with a view.
     pub agent: Response,
+    /// What bots answer the flow, one for each conversation. After the last one the caller says nothing to a bot.
+    pub bot: VecDeque<BotAnswer>,
+}
+
+/// What a bot answers the flow at the end of a conversation.
+#[derive(Clone, Debug, Default)]
+pub struct BotAnswer {
+    /// The intent.
+    pub intent: String,
+    /// The session attributes that it has set. An AI agent sets `Tool`, and what it passed to that tool.
+    pub session_attributes: BTreeMap<String, String>,
 }
 
 /// What an agent does with a view.
@@ -80,12 +91,24 @@ struct Run<'a> {
     external: BTreeMap<String, String>,
     /// `$.Views.ViewResultData`.
     view_result: Value,
+    /// `$.Lex`.
+    lex: BotAnswer,
+    /// `$.Wisdom.SessionArn`.
+    session_arn: Option<String>,
 }
 
 impl ContactCentre {
     /// Plays the flow of this name for a contact of a call.
     pub(super) async fn play(&mut self, name: &str, call: &mut Call, contact: usize, script: Script) -> Ending {
-        let mut run = Run { call, contact, script, external: BTreeMap::new(), view_result: Value::Null };
+        let mut run = Run {
+            call,
+            contact,
+            script,
+            external: BTreeMap::new(),
+            view_result: Value::Null,
+            lex: BotAnswer::default(),
+            session_arn: None,
+        };
         self.run(name.to_owned(), &mut run).await
     }
 
@@ -136,6 +159,13 @@ impl ContactCentre {
             "MessageParticipant" => run.is_told(&action.spoken().concat()),
             "MessageParticipantIteratively" => run.wait_in_queue(action),
             "GetParticipantInput" => run.ask(&action.spoken().concat()),
+            "ConnectParticipantWithLexBot" => run.talk_to_a_bot(action),
+            "UpdateContactTextToSpeechVoice" => run.set_voice(text("TextToSpeechVoice")),
+            "UpdateContactData" => run.set_properties(parameters),
+            "CreateWisdomSession" => {
+                run.session_arn = Some(format!("{}/session/{}", text("WisdomAssistantArn"), run.contact().id));
+                Way::Next
+            }
             "Compare" => Way::Result(run.value_of(text("ComparisonValue")).unwrap_or_default()),
             "CheckHoursOfOperation" => Way::Result(if self.is_closed { "False" } else { "True" }.to_owned()),
             "CheckMetricData" => {
@@ -224,10 +254,11 @@ impl ContactCentre {
     }
 
     async fn invoke_module(&mut self, name: &str, run: &mut Run<'_>) -> Way {
-        // A module does not see its caller's answer, nor the caller the module's.
+        // A module does not see its caller's answers, nor the caller the module's.
         let external = std::mem::take(&mut run.external);
+        let (lex, session_arn) = (std::mem::take(&mut run.lex), run.session_arn.take());
         let ending = self.run(name.to_owned(), run).await;
-        run.external = external;
+        (run.external, run.lex, run.session_arn) = (external, lex, session_arn);
         match ending {
             Ending::GoesOn => Way::Next,
             other => Way::End(other),
@@ -261,13 +292,14 @@ impl ContactCentre {
         let limit = text("InvocationTimeLimitSeconds").parse().map(Duration::from_secs).expect("seconds");
         let event = run.event(&parameters["LambdaInvocationAttributes"]);
         let began = Instant::now();
-        let function = match last_part(text("LambdaFunctionARN")) {
-            "identify" => &mut self.identify,
-            _ => &mut self.save,
-        };
-        let outcome = match self.functions_fail {
-            true => Outcome::Error(Vec::new()),
-            false => function.outcome(event.to_string(), limit).await,
+        let outcome = match last_part(text("LambdaFunctionARN")) {
+            _ if self.functions_fail => Outcome::Error(Vec::new()),
+            "identify" => self.identify.outcome(event.to_string(), limit).await,
+            "save" => self.save.outcome(event.to_string(), limit).await,
+            own => match self.own_functions.invoke(own, event) {
+                Some(answer) => Outcome::Answer(answer.to_string().into_bytes()),
+                None => Outcome::Error(Vec::new()),
+            },
         };
         run.call.moments.push(Moment::WaitsInSilence(began.elapsed()));
         let answer = match outcome {
@@ -275,7 +307,9 @@ impl ContactCentre {
             _ => None,
         };
         run.external = answer.clone().unwrap_or_default();
-        if answer.is_some() { Way::Next } else { error("NoMatchingError") }
+        let way = if answer.is_some() { Way::Next } else { error("NoMatchingError") };
+        run.call.answers.push(answer);
+        way
     }
 
     async fn show_view(&mut self, action: &Action, run: &mut Run<'_>) -> Way {
@@ -329,6 +363,10 @@ impl Run<'_> {
         let resolved = self.resolve(text).filter(|text| !text.trim().is_empty());
         let text = words(&resolved.unwrap_or_else(|| panic!("something in {text:?} is not set")));
         let is_guide = self.contact().related_id.is_some();
+        if !is_guide && !self.call.whispers {
+            let voice = self.contact().voice.clone();
+            self.call.voices.push((voice, text.clone()));
+        }
         self.call.moments.push(match (is_guide, self.call.whispers) {
             (true, _) => Moment::AgentReads(text),
             (false, true) => Moment::AgentHears(text),
@@ -371,6 +409,58 @@ impl Run<'_> {
                 Way::Result(key.to_string())
             }
         }
+    }
+
+    /// Connects the caller with a bot, until it answers the flow.
+    fn talk_to_a_bot(&mut self, action: &Action) -> Way {
+        if self.contact().channel == Channel::Task {
+            return error("NoMatchingError");
+        }
+        self.hears(&action.spoken().concat());
+        let alias = self.resolve(action.parameters["LexV2Bot"]["AliasArn"].as_str().unwrap_or_default());
+        let Some(alias) = alias else { return error("NoMatchingError") };
+        let session_attributes = self.resolve_all(&action.parameters["LexSessionAttributes"]);
+        self.call.conversations.push(Conversation { alias, session_attributes: session_attributes.clone() });
+        let Some(answer) = self.script.bot.pop_front() else {
+            let silence = "InputTimeLimitExceeded";
+            return error(if action.on_error(silence).is_some() { silence } else { "NoMatchingError" });
+        };
+        self.lex = answer;
+        for (name, value) in session_attributes {
+            self.lex.session_attributes.entry(name).or_insert(value);
+        }
+        if action.conditions.is_empty() { Way::Next } else { Way::Result(self.lex.intent.clone()) }
+    }
+
+    fn set_voice(&mut self, voice: &str) -> Way {
+        match self.resolve(voice).filter(|voice| !voice.is_empty()) {
+            None => error("NoMatchingError"),
+            Some(voice) => {
+                self.contact().voice = voice;
+                Way::Next
+            }
+        }
+    }
+
+    /// Sets properties of the contact: all of them, or none if one has no value.
+    ///
+    /// # Panics
+    ///
+    /// If a property is not one that the player knows.
+    fn set_properties(&mut self, properties: &Value) -> Way {
+        let properties = properties.as_object().into_iter().flatten();
+        let resolved = properties.map(|(name, text)| Some((name, self.resolve(text.as_str()?)?)));
+        let Some(resolved) = resolved.collect::<Option<Vec<_>>>() else { return error("NoMatchingError") };
+        for (name, value) in resolved {
+            let contact = self.contact();
+            match name.as_str() {
+                "LanguageCode" => contact.language = value,
+                "CustomerId" => contact.customer_id = Some(value),
+                "WisdomSessionArn" => contact.ai_session = Some(value),
+                other => panic!("a contact has no {other} here"),
+            }
+        }
+        Way::Next
     }
 
     /// The prompts of a queue, again and again, until the caller's patience ends or they are interrupted. Only calls
@@ -462,6 +552,10 @@ impl Run<'_> {
             self.external.get(name).cloned()
         } else if let Some(name) = reference.strip_prefix("$.Attributes.") {
             contact.attributes.get(name).cloned()
+        } else if let Some(name) = reference.strip_prefix("$.Lex.SessionAttributes.") {
+            self.lex.session_attributes.get(name).cloned()
+        } else if reference == "$.Wisdom.SessionArn" {
+            self.session_arn.clone()
         } else if let Some(path) = reference.strip_prefix("$.Views.ViewResultData.") {
             let value = self.view_result.pointer(&format!("/{}", path.replace('.', "/")));
             value.and_then(Value::as_str).map(str::to_owned)

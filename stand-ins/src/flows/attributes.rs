@@ -25,6 +25,35 @@ pub fn answers_of(function_arn: &str) -> Option<&'static [String]> {
     }
 }
 
+/// What surrounds flows, beside the defaults of the stack.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// What `STICKY_CALLS_VARIABLES` names in addition to its default.
+    pub variables: &'static [&'static str],
+    /// The functions of the contact centre's own, by ARN or placeholder, with the attributes in their answers.
+    pub functions: &'static [(&'static str, &'static [&'static str])],
+}
+
+impl Surroundings {
+    /// Whether the function with this ARN or placeholder is known.
+    pub fn knows(&self, function_arn: &str) -> bool {
+        answers_of(function_arn).is_some() || self.own(function_arn).is_some()
+    }
+
+    /// Whether the answer of the function with this ARN or placeholder has this attribute.
+    pub fn answers(&self, function_arn: &str, attribute: &str) -> bool {
+        let variable = attribute.strip_prefix("var_").filter(|_| function_arn == "${IdentifyFunctionArn}");
+        variable.is_some_and(|name| self.variables.contains(&name))
+            || answers_of(function_arn).is_some_and(|answers| answers.iter().any(|known| known == attribute))
+            || self.own(function_arn).is_some_and(|answers| answers.contains(&attribute))
+    }
+
+    /// What a function of the contact centre's own answers.
+    fn own(&self, function_arn: &str) -> Option<&'static [&'static str]> {
+        self.functions.iter().find(|(known, _)| *known == function_arn).map(|(_, answers)| *answers)
+    }
+}
+
 fn answers(handler: &str) -> Vec<String> {
     let entries = |list: &str| VOCABULARY[list].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -89,7 +118,7 @@ pub const FOR_AGENTS_EYES: [&str; 5] =
     ["customer_context", "last_resolution", "resolution", "agent_notes", "call_summary"];
 
 /// [System attributes](https://docs.aws.amazon.com/connect/latest/adminguide/connect-attrib-list.html).
-pub const SYSTEM: [&str; 16] = [
+pub const SYSTEM: [&str; 17] = [
     "$.Channel",
     "$.ContactId",
     "$.CustomerEndpoint.Address",
@@ -106,11 +135,19 @@ pub const SYSTEM: [&str; 16] = [
     "$.SystemEndpoint.Address",
     "$.SystemEndpoint.Type",
     "$.Views.Action",
+    "$.Wisdom.SessionArn",
 ];
 
 /// The namespaces of references. Each needs a name after it.
-pub const NAMESPACES: [&str; 6] =
-    ["$.External.", "$.Attributes.", "$.Views.ViewResultData.", "$.FlowAttributes.", "$.Lex.", "$.Customer."];
+pub const NAMESPACES: [&str; 7] = [
+    "$.External.",
+    "$.Attributes.",
+    "$.Views.ViewResultData.",
+    "$.FlowAttributes.",
+    "$.Lex.",
+    "$.Customer.",
+    "$.Media.Sip.Headers.",
+];
 
 /// What an ARN in a flow names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +160,11 @@ pub enum Kind {
     Queue,
     Hours,
     Prompt,
+    /// An alias of a Lex bot.
+    Bot,
+    /// An assistant, in which sessions of AI agents are created.
+    Assistant,
+    AiAgent,
     /// A placeholder of the template that stands for no ARN.
     Word,
 }
@@ -137,6 +179,9 @@ impl Kind {
             Self::Queue => "/queue/",
             Self::Hours => "/operating-hours/",
             Self::Prompt => "/prompt/",
+            Self::Bot => ":bot-alias/",
+            Self::Assistant => ":assistant/",
+            Self::AiAgent => ":ai-agent/",
             Self::Word => "",
         }
     }
@@ -160,6 +205,9 @@ impl fmt::Display for Kind {
             Self::Queue => "a queue",
             Self::Hours => "hours of operation",
             Self::Prompt => "a prompt",
+            Self::Bot => "an alias of a bot",
+            Self::Assistant => "an assistant",
+            Self::AiAgent => "an AI agent",
             Self::Word => "nothing",
         })
     }
@@ -197,6 +245,16 @@ const PLACEHOLDERS: [(&str, Kind); 27] = [
     ("Region", Kind::Word),
 ];
 
+/// The placeholders that only the recipes' flows have.
+const PLACEHOLDERS_OF_RECIPES: [(&str, Kind); 6] = [
+    ("IdentifyLanguageModuleArn", Kind::Module(Some("identify-language"))),
+    ("CrmFunctionArn", Kind::Function),
+    ("SessionDataFunctionArn", Kind::Function),
+    ("LexBotAliasArn", Kind::Bot),
+    ("AssistantArn", Kind::Assistant),
+    ("AiAgentArn", Kind::AiAgent),
+];
+
 /// What a text stands for that is nothing but a placeholder. Returns `None` for any other text.
 pub fn placeholder(text: &str) -> Option<Kind> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
@@ -205,5 +263,6 @@ pub fn placeholder(text: &str) -> Option<Kind> {
 
 /// What the placeholder of this name stands for. Returns `None` for an unknown one.
 pub fn kind_of(name: &str) -> Option<Kind> {
-    PLACEHOLDERS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    let mut known = PLACEHOLDERS.iter().chain(&PLACEHOLDERS_OF_RECIPES);
+    known.find(|(known, _)| *known == name).map(|(_, kind)| *kind)
 }

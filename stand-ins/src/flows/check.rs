@@ -7,12 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::attributes::{Kind, NAMESPACES, SYSTEM, kind_of, placeholder};
+use super::attributes::{Kind, NAMESPACES, SYSTEM, Surroundings, kind_of, placeholder};
 use super::language::{self, ActionType, FlowType, Results};
 use super::{Action, Fault, Flow, promises, references, strings};
 
 /// Reads flows and checks them, each by itself and all of them together.
 pub fn check(texts: &BTreeMap<String, String>) -> Vec<Fault> {
+    check_in(texts, &Surroundings::default())
+}
+
+/// The same in other surroundings than the stack's defaults.
+pub fn check_in(texts: &BTreeMap<String, String>, surroundings: &Surroundings) -> Vec<Fault> {
     let mut unread = Vec::new();
     let mut flows = Vec::new();
     for (name, text) in texts {
@@ -22,11 +27,15 @@ pub fn check(texts: &BTreeMap<String, String>) -> Vec<Fault> {
         }
     }
     // A file that can't be read may hold what the others need.
-    if unread.is_empty() { faults(&flows.iter().collect::<Vec<_>>()) } else { unread }
+    if unread.is_empty() { faults_in(&flows.iter().collect::<Vec<_>>(), surroundings) } else { unread }
 }
 
 /// The faults of these flows, which are all that there are.
 pub fn faults(flows: &[&Flow]) -> Vec<Fault> {
+    faults_in(flows, &Surroundings::default())
+}
+
+fn faults_in(flows: &[&Flow], surroundings: &Surroundings) -> Vec<Fault> {
     let mut faults = Vec::new();
     for flow in flows {
         let mut check = Check { flow, flows, faults: &mut faults };
@@ -36,7 +45,7 @@ pub fn faults(flows: &[&Flow]) -> Vec<Fault> {
             check.action(action);
         }
     }
-    promises::check(flows, &mut faults);
+    promises::check(flows, surroundings, &mut faults);
     faults.sort();
     faults.dedup();
     faults

@@ -126,6 +126,8 @@ pub enum Shape {
     Arn(Kind),
     /// An object of texts, whose keys a flow can refer to.
     Texts,
+    /// An object of texts under any names.
+    TextsUnderAnyName,
     /// The ARN of a flow under the name of one event.
     EventHook,
     /// A list of messages, each with one source.
@@ -161,6 +163,9 @@ impl Shape {
             Self::Arn(kind) => text.is_some_and(|text| kind.is_named_by(text) || references(text) == [text]),
             Self::Texts => value.as_object().is_some_and(|texts| {
                 !texts.is_empty() && texts.iter().all(|(name, value)| is_attribute_name(name) && is_text(value))
+            }),
+            Self::TextsUnderAnyName => value.as_object().is_some_and(|texts| {
+                !texts.is_empty() && texts.iter().all(|(name, value)| !name.is_empty() && is_text(value))
             }),
             Self::EventHook => value.as_object().is_some_and(|hooks| {
                 let is_hook = |(event, flow): (&String, &Value)| {
@@ -220,6 +225,7 @@ impl fmt::Display for Shape {
             Self::Reference => f.write_str("one reference and nothing else"),
             Self::Arn(kind) => write!(f, "the ARN of {kind} or one reference and nothing else"),
             Self::Texts => f.write_str("an object of texts under names of letters, digits, - and _"),
+            Self::TextsUnderAnyName => f.write_str("an object of texts"),
             Self::EventHook => f.write_str("the ARN of a flow under the name of one event"),
             Self::Messages => write!(f, "a list of messages with exactly one of {} each", MESSAGE_SOURCES.join(", ")),
             Self::Words(words) => write!(f, "a list of {}", words.join(", ")),
@@ -366,7 +372,7 @@ const CHAT_ANALYTICS: Shape = Shape::Object(&[
 const QUEUE_OR_AGENT: [&str; 2] = ["QueueId", "AgentId"];
 
 /// The actions.
-pub static ACTIONS: [ActionType; 32] = [
+pub static ACTIONS: [ActionType; 33] = [
     ActionType {
         name: "UpdateFlowLoggingBehavior",
         parameters: &[required("FlowLoggingBehavior", Shape::Word(&["Enabled", "Disabled"]))],
@@ -436,9 +442,10 @@ pub static ACTIONS: [ActionType; 32] = [
             optional("SSML", Shape::Prompt),
             optional("PromptId", Shape::Arn(Kind::Prompt)),
             optional("Media", MEDIA),
-            optional("LexV2Bot", Shape::Anything),
+            optional("LexV2Bot", Shape::Object(&[required("AliasArn", Shape::Arn(Kind::Bot))])),
             optional("LexBot", Shape::Anything),
-            optional("LexSessionAttributes", Shape::Texts),
+            // Lex reads some of them itself, such as x-amz-lex:q-in-connect:ai-agent-arn.
+            optional("LexSessionAttributes", Shape::TextsUnderAnyName),
             optional("LexInitializationData", Shape::Anything),
             optional("LexTimeoutSeconds", Shape::Anything),
         ],
@@ -522,6 +529,15 @@ pub static ACTIONS: [ActionType; 32] = [
             optional("VoiceAuthenticationResponseTime", Shape::Anything),
             optional("FraudDetectionThreshold", Shape::Anything),
             optional("TargetContact", Shape::Word(&["Current", "Related"])),
+        ],
+        ..PLAIN
+    },
+    ActionType {
+        name: "CreateWisdomSession",
+        parameters: &[
+            required("WisdomAssistantArn", Shape::Arn(Kind::Assistant)),
+            // Not on its page; exported flows have it.
+            optional("OrchestrationAIAgentConfiguration", Shape::Map),
         ],
         ..PLAIN
     },

@@ -6,16 +6,18 @@
 //! - [`promises`]: finds mistakes that Connect accepts and that break what our flows promise
 //! - [`attributes`]: the names of the values that flows and functions pass to each other
 //! - [`picture`]: a flow as a Mermaid diagram
+//! - [`recipes`]: the flows in `flows/recipes/`, which readers import
 
 pub mod attributes;
 pub mod check;
 pub mod language;
 pub mod picture;
 pub mod promises;
+pub mod recipes;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -35,7 +37,8 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "flows/{}.json: ", self.flow)?;
+        let folder = if recipes::has(&self.flow) { "flows/recipes" } else { "flows" };
+        write!(f, "{folder}/{}.json: ", self.flow)?;
         if let Some(block) = &self.block {
             write!(f, "block \"{block}\" ")?;
         }
@@ -176,7 +179,13 @@ impl Action {
 
     /// Whether the caller hears something, be it a text or a recording.
     pub fn is_heard(&self) -> bool {
-        ["MessageParticipant", "GetParticipantInput", "MessageParticipantIteratively"].contains(&&*self.action_type)
+        let heard = [
+            "MessageParticipant",
+            "GetParticipantInput",
+            "MessageParticipantIteratively",
+            "ConnectParticipantWithLexBot",
+        ];
+        heard.contains(&&*self.action_type)
     }
 
     /// The texts that the caller hears, SSML included.
@@ -185,13 +194,20 @@ impl Action {
             message["Text"].as_str().or(message["SSML"].as_str())
         }
         match self.action_type.as_str() {
-            "MessageParticipant" | "GetParticipantInput" => source(&self.parameters).into_iter().collect(),
+            "MessageParticipant" | "GetParticipantInput" | "ConnectParticipantWithLexBot" => {
+                source(&self.parameters).into_iter().collect()
+            }
             "MessageParticipantIteratively" => {
                 let messages = self.parameters["Messages"].as_array();
                 messages.into_iter().flatten().filter_map(source).collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// What a bot is given for its conversation with the caller. It may say any of it.
+    pub fn given_to_a_bot(&self) -> Vec<&str> {
+        strings(&self.parameters["LexSessionAttributes"])
     }
 }
 
@@ -202,7 +218,12 @@ pub fn folder() -> PathBuf {
 
 /// The text of every flow, by its name.
 pub fn texts() -> BTreeMap<String, String> {
-    let files = std::fs::read_dir(folder()).expect("the folder of the flows");
+    read(&folder())
+}
+
+/// The text of every JSON file in a folder, by its name without `.json`.
+fn read(folder: &Path) -> BTreeMap<String, String> {
+    let files = std::fs::read_dir(folder).expect("the folder of the flows");
     let paths = files.map(|file| file.expect("a file").path()).filter(|path| path.extension() == Some("json".as_ref()));
     let read = |path: PathBuf| {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
@@ -273,14 +294,15 @@ fn breaks(text: &str) -> impl Iterator<Item = u64> {
     breaks.filter_map(|rest| rest.split_once("s\"")?.0.parse().ok())
 }
 
-/// What a block says, as its flow's file has it.
+/// What a block of a flow or of a recipe's flow says, as its file has it.
 ///
 /// # Panics
 ///
 /// If there is no such block, or it says nothing.
 pub fn prompt(flow: &str, block: &str) -> &'static str {
     static PROMPTS: LazyLock<BTreeMap<(String, String), String>> = LazyLock::new(|| {
-        let flows = texts().into_iter().map(|(name, text)| Flow::parse(&name, &text).expect("a flow"));
+        let all = texts().into_iter().chain(recipes::texts());
+        let flows = all.map(|(name, text)| Flow::parse(&name, &text).expect("a flow"));
         let of = |flow: Flow| {
             let said = flow.actions.into_iter().filter_map(move |action| {
                 let text = action.spoken().first().map(|text| words(text))?;

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::attributes::{
-    self, BROUGHT_ALONG, FOR_AGENTS_EYES, FOR_OTHER_FLOWS, Kind, PARAMETERS, READ_FROM_CONTACTS, placeholder,
+    BROUGHT_ALONG, FOR_AGENTS_EYES, FOR_OTHER_FLOWS, Kind, PARAMETERS, READ_FROM_CONTACTS, Surroundings, answers_of,
+    placeholder,
 };
 use super::check::fields;
 use super::language::FlowType;
@@ -23,9 +24,9 @@ const HOOKS: [(&str, &str); 5] = [
 const MAX_BREAK: u64 = 10;
 
 /// Checks flows, each by itself and all of them together.
-pub(super) fn check(flows: &[&Flow], faults: &mut Vec<Fault>) {
+pub(super) fn check(flows: &[&Flow], surroundings: &Surroundings, faults: &mut Vec<Fault>) {
     for flow in flows {
-        let mut check = Check { flow, flows, faults };
+        let mut check = Check { flow, flows, surroundings, faults };
         check.every_block_can_be_reached();
         check.loops_take_time();
         check.lambda_answers();
@@ -37,13 +38,14 @@ pub(super) fn check(flows: &[&Flow], faults: &mut Vec<Fault>) {
         check.recordings();
         check.what_callers_meet();
     }
-    attributes_that_go_nowhere(flows, faults);
+    attributes_that_go_nowhere(flows, surroundings, faults);
     flows_that_name_each_other(flows, faults);
 }
 
 struct Check<'a> {
     flow: &'a Flow,
     flows: &'a [&'a Flow],
+    surroundings: &'a Surroundings,
     faults: &'a mut Vec<Fault>,
 }
 
@@ -105,11 +107,11 @@ impl<'a> Check<'a> {
             }
         }
         for action in &flow.actions {
-            let invoked = last_invoked.get(action.identifier.as_str()).into_iter().flatten().flatten();
-            let answers: Vec<_> = invoked.filter_map(|function| attributes::answers_of(function)).flatten().collect();
+            let invoked: Vec<_> =
+                last_invoked.get(action.identifier.as_str()).into_iter().flatten().flatten().collect();
             for reference in strings(&action.parameters).into_iter().flat_map(references) {
                 let Some(name) = reference.strip_prefix("$.External.") else { continue };
-                if !answers.iter().any(|answer| answer.as_str() == name) {
+                if !invoked.iter().any(|function| self.surroundings.answers(function, name)) {
                     let what =
                         format!("reads {reference}, which is not in the answer of the function invoked before it");
                     self.fault(&action.identifier, what);
@@ -118,15 +120,15 @@ impl<'a> Check<'a> {
         }
         for action in &flow.actions {
             let block = action.identifier.as_str();
-            if let Some(function) = action.parameters["LambdaFunctionARN"].as_str()
-                && attributes::answers_of(function).is_none()
-            {
+            let Some(function) = action.parameters["LambdaFunctionARN"].as_str() else { continue };
+            if !self.surroundings.knows(function) {
                 self.fault(block, format!("invokes {function}, which is not one of our functions"));
             }
+            let is_ours = answers_of(function).is_some();
             for name in
                 action.parameters["LambdaInvocationAttributes"].as_object().into_iter().flat_map(|names| names.keys())
             {
-                if !PARAMETERS.contains(&name.as_str()) && !name.starts_with("var_") {
+                if is_ours && !PARAMETERS.contains(&name.as_str()) && !name.starts_with("var_") {
                     self.fault(block, format!("passes {name}, which the function does not look for"));
                 }
             }
@@ -294,8 +296,9 @@ impl<'a> Check<'a> {
         }
         let in_silence = self.reached_without(|action, _| action.is_heard());
         for action in &flow.actions {
+            let module = action.parameters["FlowModuleId"].as_str().and_then(placeholder);
             let is_lookup = action.parameters["LambdaFunctionARN"] == "${IdentifyFunctionArn}"
-                || action.parameters["FlowModuleId"] == "${IdentifyModuleArn}";
+                || matches!(module, Some(Kind::Module(Some(file))) if file.starts_with("identify"));
             if is_lookup && in_silence.contains(action.identifier.as_str()) {
                 let what = "can be reached before the caller has heard anything, so the caller waits in silence";
                 self.fault(&action.identifier, what);
@@ -314,7 +317,10 @@ impl<'a> Check<'a> {
             if before.entry(action.identifier.as_str()).or_default().insert(was_told) {
                 let is_told = match action.action_type.as_str() {
                     "MessageParticipant" => true,
-                    "GetParticipantInput" | "Wait" | "MessageParticipantIteratively" => false,
+                    "GetParticipantInput"
+                    | "Wait"
+                    | "MessageParticipantIteratively"
+                    | "ConnectParticipantWithLexBot" => false,
                     _ => was_told,
                 };
                 open.extend(action.targets().map(|target| (target, is_told)));
@@ -327,7 +333,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// No prompt speaks the confidence or what is for agents. Only confirmed callers hear something personal.
+    /// No prompt speaks the confidence or what is for agents. Only confirmed callers hear something personal. A bot may
+    /// say what it is given, so the same holds for that.
     fn what_is_spoken(&mut self) {
         let flow = self.flow;
         let reached_without_value = |name: &str, value: &str| {
@@ -340,8 +347,10 @@ impl<'a> Check<'a> {
         let unconfirmed = reached_without_value("lookup_status", "matched");
         let by_anybody = reached_without_value("last_issue_source", "call_summary");
         for action in &flow.actions {
-            let spoken = action.spoken();
-            for reference in spoken.iter().flat_map(|text| references(text)) {
+            let spoken = [("", action.spoken()), (", through a bot", action.given_to_a_bot())];
+            let spoken = spoken.iter().flat_map(|(how, texts)| texts.iter().map(move |text| (how, text)));
+            for (how, reference) in spoken.flat_map(|(how, text)| references(text).into_iter().map(move |it| (how, it)))
+            {
                 let name = reference.rsplit('.').next().unwrap_or_default();
                 let what = if name.contains("confidence") {
                     "speaks the confidence"
@@ -354,7 +363,7 @@ impl<'a> Check<'a> {
                 } else {
                     continue;
                 };
-                self.fault(&action.identifier, format!("{what}: {reference}"));
+                self.fault(&action.identifier, format!("{what}{how}: {reference}"));
             }
         }
     }
@@ -404,7 +413,7 @@ fn flows_that_name_each_other(flows: &[&Flow], faults: &mut Vec<Fault>) {
 }
 
 /// Attributes that are read but never set, or set but never read: probably a name is misspelt.
-fn attributes_that_go_nowhere(flows: &[&Flow], faults: &mut Vec<Fault>) {
+fn attributes_that_go_nowhere(flows: &[&Flow], surroundings: &Surroundings, faults: &mut Vec<Fault>) {
     let mut set: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();
     let mut read: BTreeMap<&str, (&Flow, &Action)> = BTreeMap::new();
     for &flow in flows {
@@ -426,12 +435,11 @@ fn attributes_that_go_nowhere(flows: &[&Flow], faults: &mut Vec<Fault>) {
             faults.push(fault(place, format!("reads $.Attributes.{name}, which nothing sets")));
         }
     }
-    let answered = attributes::answers_of("${IdentifyFunctionArn}").unwrap_or_default();
     for (name, place) in &set {
         let is_used = read.contains_key(name)
             || READ_FROM_CONTACTS.contains(name)
             || FOR_OTHER_FLOWS.contains(name)
-            || answered.iter().any(|known| known == name);
+            || surroundings.answers("${IdentifyFunctionArn}", name);
         if !is_used {
             faults.push(fault(place, format!("sets the attribute {name}, which nothing reads")));
         }
