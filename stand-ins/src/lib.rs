@@ -1,6 +1,6 @@
 //! Stand-ins for everything around the function, for Sticky Connect's tests and demo.
 //!
-//! - [`sticky_calls`]: the Sticky Calls API, which remembers customers and injects faults
+//! - [`sticky_calls`]: the Sticky Calls API, which remembers customers and injects faults; `src/bin/` has it as a program
 //! - [`aws`]: SQS, DynamoDB and Secrets Manager, in front of a moto server, with faults
 //! - [`runtime_api`]: the Lambda Runtime API for one function
 //! - [`function`]: the real `bootstrap` process

@@ -1,6 +1,8 @@
 //! A stand-in for the Sticky Calls API, built from its public documentation. It remembers customers, scores them like
 //! the documentation's walk-through, and injects faults.
 
+mod in_words;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,13 +11,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::http::{Connection, Request, head, response};
 
 /// The key that the stand-in accepts.
 pub const KEY: &str = "sk_test_5tickyConnectStandIn";
+
+/// The port of the stand-in as a program, unless it is told another one. `env.json` has it too.
+pub const PORT: u16 = 8787;
 
 /// The `call_start` in the answer to every start.
 pub const CALL_START: &str = "2026-02-07T10:30:00.000Z";
@@ -97,12 +102,16 @@ pub struct Customer {
 /// A request that reached the stand-in.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// `POST`, unless something else than the function asks.
+    pub method: String,
     /// `/v1/calls/start` or `/v1/calls/end`.
     pub path: String,
     /// Its headers, names in lower case.
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Value,
+    /// The status and the body of the answer. `None` if a fault takes its place.
+    pub answer: Option<(u16, Value)>,
 }
 
 #[derive(Default)]
@@ -120,6 +129,7 @@ struct State {
     faults: VecDeque<Fault>,
     permanent_fault: Option<Fault>,
     received: Vec<Received>,
+    watcher: Option<mpsc::UnboundedSender<Received>>,
     /// How many requests wait for an answer.
     in_flight: usize,
     most_in_flight: usize,
@@ -144,8 +154,17 @@ impl StickyCalls {
 
     /// Starts listening on another address of this host, for a function in a container.
     pub async fn start_on(address: Ipv4Addr) -> Self {
-        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        Self::listen((address, 0).into()).await.expect("a free port")
+    }
+
+    /// Starts listening on this address. Port 0 stands for any free port.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it can't listen there: the port is taken, or the address is not this host's.
+    pub async fn listen(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let server = tokio::spawn(async move {
@@ -158,7 +177,7 @@ impl StickyCalls {
                 tokio::spawn(serve(stream, number, Arc::clone(&shared)));
             }
         });
-        Self { address, state, server }
+        Ok(Self { address, state, server })
     }
 
     /// The base URL.
@@ -221,6 +240,13 @@ impl StickyCalls {
     /// Every request so far.
     pub fn received(&self) -> Vec<Received> {
         self.lock().received.clone()
+    }
+
+    /// Tells of every request from now on, as soon as its answer is known. It takes the place of an earlier watch.
+    pub fn watch(&self) -> mpsc::UnboundedReceiver<Received> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().watcher = Some(sender);
+        receiver
     }
 
     /// The ends that were carried out, as they were sent.
@@ -289,15 +315,12 @@ async fn serve_requests(mut connection: Connection, number: usize, state: &Mutex
             if number <= state.dead_connections {
                 return reset(connection);
             }
-            state.received.push(Received {
-                path: request.path.clone(),
-                headers: request.headers.clone(),
-                body: serde_json::from_slice(&request.body).unwrap_or_default(),
-            });
             let fault = state.faults.pop_front().or_else(|| state.permanent_fault.clone());
             let is_carried_out =
                 matches!(fault, None | Some(Fault::Delay(_) | Fault::Together(_) | Fault::TakenThenReset));
-            (fault, is_carried_out.then(|| state.answer(&request)))
+            let answer = is_carried_out.then(|| state.answer(&request));
+            state.note(&request, answer.clone());
+            (fault, answer)
         };
         let real = answer.map(|(status, body)| response(status, &[], body.to_string().as_bytes())).unwrap_or_default();
         let bytes = match fault {
@@ -373,6 +396,21 @@ async fn huge(mut connection: Connection, length: usize, state: &Mutex<State>) -
 }
 
 impl State {
+    fn note(&mut self, request: &Request, answer: Option<(u16, Value)>) {
+        let received = Received {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            headers: request.headers.clone(),
+            body: serde_json::from_slice(&request.body).unwrap_or_default(),
+            answer,
+        };
+        if let Some(watcher) = &self.watcher {
+            // An error means that nobody watches any more.
+            let _ = watcher.send(received.clone());
+        }
+        self.received.push(received);
+    }
+
     fn answer(&mut self, request: &Request) -> (u16, Value) {
         let key = self.key.as_deref().unwrap_or(KEY);
         if request.header("authorization") != Some(&format!("Bearer {key}")) {

@@ -1,0 +1,211 @@
+//! Events from files or from standard input: what is wrong with them, what the API is asked and answers, what the
+//! function logs, and what it answers.
+
+use std::error::Error;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use stand_ins::function::{Function, LAMBDA_TIMEOUT};
+use stand_ins::runtime_api::Outcome;
+use stand_ins::stack::{Stack, jane};
+use stand_ins::sticky_calls::Customer;
+use sticky_connect::vocabulary::Reason;
+
+use crate::answer::{Source, attributes, in_words, kind, leaves};
+use crate::screen::Screen;
+
+/// How long the log's last line may take to get here.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the function is invoked with.
+pub(crate) struct Event {
+    name: String,
+    payload: Vec<u8>,
+}
+
+impl Event {
+    /// Reads a file. `-` stands for standard input.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the file's name if it can't be read.
+    pub(crate) fn read(name: &str) -> Result<Self, String> {
+        let read = || match name {
+            "-" => {
+                let mut payload = Vec::new();
+                io::stdin().read_to_end(&mut payload).map(|_length| payload)
+            }
+            file => std::fs::read(file),
+        };
+        let payload = read().map_err(|error| format!("cannot read {name}: {error}"))?;
+        let name = if name == "-" { "standard input" } else { name };
+        Ok(Self { name: name.to_owned(), payload })
+    }
+}
+
+/// Invokes the function with these events, one after the other.
+pub(crate) async fn play(bootstrap: &Path, events: &[Event], screen: Screen) -> Result<(), Box<dyn Error>> {
+    let mut stack = Stack::start(bootstrap, &[]).await;
+    screen.title("Before the first event")?;
+    show_customer(&jane(), screen)?;
+    screen.line("function has", "neither a table nor an outbox, and Contact Lens is off")?;
+    for event in events {
+        screen.title(&event.name)?;
+        let (known, asked) = (stack.api.customers(), stack.api.received().len());
+        let logged = stack.function.printed().lines().count();
+        let outcome = stack.function.outcome(event.payload.clone(), LAMBDA_TIMEOUT).await;
+        show_faults(event, &outcome, screen)?;
+        show_requests(&stack, asked, screen)?;
+        show_log(&log_since(&stack.function, logged).await, screen)?;
+        show_outcome(event, &outcome, screen)?;
+        for customer in stack.api.customers().iter().filter(|customer| !known.contains(customer)) {
+            show_customer(customer, screen)?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows what the API knows about a customer.
+fn show_customer(customer: &Customer, screen: Screen) -> io::Result<()> {
+    let mut who = "API knows";
+    for known in customer.in_words() {
+        screen.line(who, &known)?;
+        who = "";
+    }
+    Ok(())
+}
+
+/// Shows why the function can't use an event: it is no JSON, or it is JSON and no event.
+fn show_faults(event: &Event, outcome: &Outcome, screen: Screen) -> io::Result<()> {
+    // A line break at the end is no line of its own.
+    let payload = event.payload.trim_ascii_end();
+    if payload.is_empty() {
+        return screen.line("is no JSON", "it is empty");
+    }
+    if let Err(error) = serde_json::from_slice::<&RawValue>(payload) {
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let reason = error.to_string();
+        let reason = reason.strip_suffix(&place).unwrap_or(&reason);
+        screen.line("is no JSON", &format!("line {}, column {}: {reason}", error.line(), error.column()))?;
+        return screen.line("the line", &excerpt(payload, error.line(), error.column()));
+    }
+    let answer = answer(outcome);
+    let is_unusable = ["lookup_reason", "error"].iter().any(|name| answer[name] == Reason::InvalidEvent.as_str());
+    match serde_json::from_slice(payload) {
+        Ok(event) if is_unusable => screen.line("is no event", &why_it_is_no_event(&event)),
+        _ => Ok(()),
+    }
+}
+
+/// What stands around a column of a line. Both count from 1, as in the errors of `serde_json`.
+fn excerpt(payload: &[u8], line: usize, column: usize) -> String {
+    const AROUND: usize = 30;
+    let text = String::from_utf8_lossy(payload);
+    let line: Vec<char> = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().chars().collect();
+    // The column counts bytes, of which a line has more than characters.
+    let begin = column.min(line.len()).saturating_sub(AROUND);
+    let end = line.len().min(begin + 2 * AROUND);
+    let before = if begin > 0 { "…" } else { "" };
+    let after = if end < line.len() { "…" } else { "" };
+    let shown: String = line[begin..end].iter().collect();
+    if shown.trim().is_empty() { "is empty".to_owned() } else { format!("{before}{shown}{after}") }
+}
+
+/// Why the function answers `invalid_event`.
+fn why_it_is_no_event(event: &Value) -> String {
+    let contact = &event["Details"]["ContactData"];
+    if contact.is_object() {
+        "Details.ContactData has neither an InitialContactId nor a ContactId, and no parameter call_id is set"
+            .to_owned()
+    } else if !event.is_object() {
+        format!("it is {}, and an event is an object", type_of(event))
+    } else if !contact.is_null() {
+        format!("Details.ContactData is {}, and in a flow's event it is an object", type_of(contact))
+    } else if !event["Records"].is_null() {
+        "its Records do not all come from aws:sqs, nor all from aws:kinesis, by their eventSource".to_owned()
+    } else {
+        "it has no Details.ContactData, which a flow sends, and no Records, which a queue or a stream sends".to_owned()
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Shows what the API was asked since the request with this number, and what it has answered.
+fn show_requests(stack: &Stack, since: usize, screen: Screen) -> io::Result<()> {
+    let received = stack.api.received();
+    if received.len() == since {
+        return screen.line("API", "is not asked");
+    }
+    for request in &received[since..] {
+        screen.line("API is asked", &format!("{} {}", request.method, request.path))?;
+        screen.table(&leaves(&request.body, ""))?;
+        screen.line("API answers", &request.answered())?;
+    }
+    Ok(())
+}
+
+/// The lines that the function has logged for an invocation, after so many lines before it.
+async fn log_since(function: &Function, lines: usize) -> Vec<Value> {
+    let ended = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let printed = function.printed();
+        let log: Vec<Value> = printed.lines().skip(lines).filter_map(|line| serde_json::from_str(line).ok()).collect();
+        // The line of metrics is an invocation's last one.
+        if log.iter().any(|line| line["message"] == "metrics") || tokio::time::Instant::now() > ended {
+            return log;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn show_log(log: &[Value], screen: Screen) -> io::Result<()> {
+    // The first is about the process, the second is for CloudWatch.
+    let is_about_the_event = |line: &&Value| line["message"] != "started" && line["message"] != "metrics";
+    for line in log.iter().filter(is_about_the_event) {
+        let [level, message] = ["level", "message"].map(|name| line[name].as_str().unwrap_or("without text"));
+        // The contact is in the message too.
+        let shown = ["timestamp", "level", "message", "contact_id"];
+        let mut fields: Vec<_> = leaves(line, "");
+        fields.retain(|(name, _)| !shown.contains(&name.as_str()));
+        fields.sort_by_key(|(name, _)| !["status", "reason", "detail"].contains(&name.as_str()));
+        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        screen.line("function logs", &format!("{level} {message}; {}", fields.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn show_outcome(event: &Event, outcome: &Outcome, screen: Screen) -> io::Result<()> {
+    let answer = match outcome {
+        Outcome::Answer(_) => answer(outcome),
+        Outcome::Error(body) => return screen.line("it fails", &String::from_utf8_lossy(body)),
+        Outcome::TimedOut => return screen.line("it fails", "no answer before Lambda's time-out"),
+    };
+    if answer["batchItemFailures"].is_array() {
+        let event: Value = serde_json::from_slice(&event.payload).unwrap_or_default();
+        let received = event["Records"].as_array().map(Vec::len).unwrap_or_default();
+        let is_a_queue = event.pointer("/Records/0/eventSource").is_some_and(|source| source == "aws:sqs");
+        let source = if is_a_queue { Source::Queue } else { Source::Stream };
+        return screen.line("AWS gets", &in_words(source, received, &answer));
+    }
+    screen.line("the flow gets", &format!("the answer of {}, which it reads as $.External:", kind(&answer)))?;
+    screen.table(&attributes(&answer))
+}
+
+fn answer(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Answer(body) => serde_json::from_slice(body).unwrap_or_default(),
+        Outcome::Error(_) | Outcome::TimedOut => Value::Null,
+    }
+}
