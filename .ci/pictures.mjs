@@ -1,4 +1,4 @@
-// Fails where Mermaid itself can't read a picture in the file that is named.
+// Fails where Mermaid itself can't read a picture in the files that are named.
 import { readFileSync } from "node:fs";
 import { argv } from "node:process";
 import { JSDOM } from "jsdom";
@@ -7,12 +7,14 @@ const { window } = new JSDOM("");
 Object.assign(globalThis, { window, document: window.document });
 const { default: mermaid } = await import("mermaid");
 
-const text = readFileSync(argv[2], "utf8");
-const pictures = [...text.matchAll(/^```mermaid\n([^]*?)^```$/gm)];
-if (pictures.length === 0) throw new Error(`${argv[2]} has no pictures`);
-for (const { 1: picture, index } of pictures) {
-  await mermaid.parse(picture).catch((error) => {
-    throw new Error(`the picture in line ${text.slice(0, index).split("\n").length}: ${error.message}`);
-  });
+for (const file of argv.slice(2)) {
+  const text = readFileSync(file, "utf8");
+  const pictures = [...text.matchAll(/^```mermaid\n([^]*?)^```$/gm)];
+  if (pictures.length === 0) throw new Error(`${file} has no pictures`);
+  for (const { 1: picture, index } of pictures) {
+    await mermaid.parse(picture).catch((error) => {
+      throw new Error(`the picture in ${file}, line ${text.slice(0, index).split("\n").length}: ${error.message}`);
+    });
+  }
+  console.log(`${file}: ${pictures.length} pictures`);
 }
-console.log(`${pictures.length} pictures`);

@@ -2,9 +2,9 @@
 //!
 //! The release binary must give the same answers under AWS's own emulator, which `.ci/run` fetches. By hand:
 //! `STICKY_CONNECT_EMULATOR=path/to/aws-lambda-rie-x86_64 cargo test --release --test events -- --ignored emulator`;
-//! `STICKY_CONNECT_BOOTSTRAP` names another binary, such as the one that `sam build` made.
+//! `STICKY_CONNECT_BOOTSTRAP` names another binary, such as a released one.
 //!
-//! Both functions of the template must give them in containers too, with `sam local invoke`: see `.ci/container`.
+//! Both functions of a release must give them in containers too, with `sam local invoke`: see `.ci/container`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -111,7 +111,8 @@ async fn if_the_api_hangs_or_is_down_a_flow_is_answered_within_its_budget_under_
 fn sam_local() -> SamLocal {
     let sam = std::env::var("STICKY_CONNECT_SAM").expect("the SAM CLI's path in STICKY_CONNECT_SAM");
     let host = std::env::var("STICKY_CONNECT_CONTAINER_HOST").expect("an address in STICKY_CONNECT_CONTAINER_HOST");
-    SamLocal::new(Path::new(&sam), host.parse().expect("an address"))
+    let release = std::env::var("STICKY_CONNECT_RELEASE").expect("an unpacked release in STICKY_CONNECT_RELEASE");
+    SamLocal::new(Path::new(&sam), Path::new(&release), host.parse().expect("an address"))
 }
 
 /// The function that gives the expected answer to an event. The template pins each function to its handler: identify
@@ -132,10 +133,10 @@ async fn every_sample_event_gets_its_answer_in_a_container() {
         let api = StickyCalls::start_on(containers.host()).await;
         api.remember(jane());
         let url = containers.url(api.port());
-        let variables = [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
         let function = function_of(&sample);
-        let answer = containers.invoke(function, &sample, &variables).await;
+        let (answer, log) = containers.invoke(function, &sample, &[("STICKY_CALLS_API_URL", &url)]).await;
         assert_is_the_expected_answer(&sample, answer);
+        assert!(log.contains("\"level\":\"INFO\"") && !log.contains("\"level\":\"ERROR\""), "{log}");
         // This includes batches: one record of each is a summary. Contact Lens is off.
         let is_saved = function == "SaveFunction" && sample != "contact_lens";
         assert_eq!(api.ended().len(), usize::from(is_saved), "{sample}");
@@ -149,12 +150,11 @@ async fn if_the_api_is_down_a_flow_gets_the_fallback_in_a_container() {
     // Nothing listens on this port once the listener is dropped.
     let port = TcpListener::bind((containers.host(), 0)).unwrap().local_addr().unwrap().port();
     let url = containers.url(port);
-    let variables = [("STICKY_CALLS_API_URL", url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
     for (function, sample, status, outcome, reason) in [
         ("IdentifyFunction", "returning_caller", "lookup_status", "unavailable", "lookup_reason"),
         ("SaveFunction", "save", "save_status", "failed", "error"),
     ] {
-        let answer = containers.invoke(function, sample, &variables).await;
+        let (answer, _) = containers.invoke(function, sample, &[("STICKY_CALLS_API_URL", &url)]).await;
         assert_eq!((&answer[status], &answer[reason]), (&outcome.into(), &"network".into()));
     }
 }
