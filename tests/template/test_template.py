@@ -251,9 +251,15 @@ class TheTemplate(unittest.TestCase):
             pattern = re.compile(template()["Parameters"][parameter]["AllowedPattern"])
             self.assertEqual([end for end in good + bad if pattern.fullmatch(start + end)], good, parameter)
 
-    def test_dev_is_what_one_gets_without_naming_an_environment(self):
-        environments = tomllib.loads(read("samconfig.toml"))
-        self.assertEqual(environments["default"], environments["dev"])
+    def test_samconfig_names_parameters_of_the_template_also_in_the_lines_that_are_switched_off(self):
+        switched_on = re.sub(r"^( +)# '", r"\1'", read("samconfig.toml"), flags=re.MULTILINE)
+        self.assertNotEqual(switched_on, read("samconfig.toml"))
+        for environment in tomllib.loads(switched_on).values():
+            if isinstance(environment, dict):
+                named = [line.split("=")[0] for line in environment["deploy"]["parameters"]["parameter_overrides"]]
+                self.assertLessEqual(set(named), set(template()["Parameters"]))
+                # What a stack can't do without stands first, to be filled in.
+                self.assertEqual(named[:3], ["ApiKeySecretArn", "ConnectInstanceArn", "AlarmEmail"])
 
 
 class TheAlarms(unittest.TestCase):
