@@ -1,8 +1,9 @@
 //! Log lines.
 //!
-//! What is logged: one line when the function starts, one for each malformed setting or parameter, one for each
-//! invocation (`answered …`, or a `summary …` for each summary and then `batch`), one for each degradation, one when
-//! the circuit breaker opens and one when it closes, failures of the process itself, and at DEBUG each retry.
+//! What is logged: one line when the function starts and one when its environment ends, one for each malformed setting
+//! or parameter, one for each invocation (`answered …`, or a `summary …` for each summary and then `batch`), one for
+//! each degradation, one when the circuit breaker opens and one when it closes, failures of the process itself, and at
+//! DEBUG each retry.
 //!
 //! What is never logged, at any level: the API key, a whole phone number, a name, an e-mail address, a summary, notes,
 //! variables, a raw request or response body. Of a number the last two digits are logged.
