@@ -61,6 +61,18 @@ def the_list_of_components_misses_none():
         assert linked and linked <= named, linked - named
 
 
+def the_documents_name_this_version():
+    version = template_version()
+    for file in ("README.md", "examples/cdk/app.ts"):
+        named = set(re.findall(r"sticky-connect-(\d[\w.-]*\d)", (ROOT / file).read_text()))
+        assert named == {version}, f"{file}: {named}"
+
+
+def template_version():
+    (version,) = re.findall(r"SemanticVersion: '?([^'\n]+)", (DIST / "template.yaml").read_text())
+    return version
+
+
 def the_templates_make_the_same_stack_as_the_sources():
     bundle = zipfile.ZipFile(next(path for path in DIST.glob("sticky-connect-*.zip") if "64" not in path.name))
     bundled = {name.partition("/")[2] for name in bundle.namelist()}
@@ -121,4 +133,5 @@ else:
     the_checksums_are_those_of_all_files()
     the_code_runs_on_its_processor_and_on_amazon_linux()
     the_list_of_components_misses_none()
+    the_documents_name_this_version()
     the_templates_make_the_same_stack_as_the_sources()
