@@ -13,10 +13,10 @@ from textwrap import dedent
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
 
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-# A paragraph or an item of a list: what one span of code can't run beyond.
+# A paragraph or an item of a list: a span of code ends with it.
 PARAGRAPH = re.compile(r"(?:^(?!\s*$).*\n?)+", re.MULTILINE)
 SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
-# A folder that is not there shows as such to who types `cd`.
+# Without SC2164: whoever types `cd` sees when it fails.
 SHELLCHECK = ["shellcheck", "--shell", "bash", "--severity", "warning", "--enable", "check-unassigned-uppercase",
               "--exclude", "SC2164", "--format", "gcc", "-"]
 

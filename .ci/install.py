@@ -14,37 +14,34 @@ import boto3
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = "arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555"
 
-# moto finds a template by path only at this name.
+# moto takes a template by path only from a host of this name.
 os.environ["AWS_ENDPOINT_URL"] = sys.argv[1].replace("127.0.0.1", "http://localhost")
 os.environ.update(AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", AWS_DEFAULT_REGION="eu-central-1")
+# The newest versions of the tools may come at any time: CI takes those that it knows.
+os.environ["PIP_CONSTRAINT"] = str(ROOT / ".ci/python-packages.txt")
 
 
 def main():
     (section,) = re.findall(r"^## Install it\n(.*?)^## ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    blocks = [re.sub(r"^ +", "", block, flags=re.MULTILINE) for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)]
-    before, deploying = until("sam deploy\n", blocks)
+    blocks = [re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)]
+    (last,) = (number for number, block in enumerate(blocks) if "sam deploy\n" in block)
     with tempfile.TemporaryDirectory() as folder:
         for file in (ROOT / "dist").iterdir():
             shutil.copy(file, folder)
         (Path(folder) / "key.txt").write_text("sk_test_key")
-        printed = shell(folder, before)
+        printed = shell(folder, "".join(blocks[:last]))
         (secret,) = re.findall(r"^arn:aws:secretsmanager:\S+$", printed, re.MULTILINE)
         (release,) = Path(folder).glob("sticky-connect-*/")
         fill_in(release / "samconfig.toml", {"ApiKeySecretArn": secret, "ConnectInstanceArn": INSTANCE})
         bucket_for_sam()
-        printed = shell(folder, deploying.replace("sam deploy\n", "sam deploy --no-execute-changeset\n"))
+        deploying = blocks[last].replace("sam deploy\n", "sam deploy --no-execute-changeset\n")
+        printed = shell(folder, f"source tools/bin/activate\n{deploying}")
         assert "Changeset created successfully" in printed
         the_change_set_has_the_values(secret)
         shell(release, "sam validate --lint\n")
         shell(release, "sam validate --lint --template template-x86_64.yaml\n")
         # cfn-lint does not know a function's alias inside Fn::Sub; SAM's own transform does.
         shell(release, "sam validate --template template-s3.yaml\n")
-
-
-def until(command, blocks):
-    """The blocks before the one with this command, as one; and that one."""
-    (index,) = (number for number, block in enumerate(blocks) if command in block)
-    return "".join(blocks[:index]), blocks[index]
 
 
 def shell(folder, commands):
@@ -56,7 +53,7 @@ def shell(folder, commands):
 
 
 def fill_in(samconfig, values):
-    """Writes the values as a person would: between the quotation marks, in the part for trying."""
+    """Writes the values as a person would: between the quotation marks of the first environment."""
     text = samconfig.read_text()
     for name, value in values.items():
         text = text.replace(f"'{name}=\"\"'", f"'{name}=\"{value}\"'", 1)
@@ -64,7 +61,8 @@ def fill_in(samconfig, values):
 
 
 def bucket_for_sam():
-    """SAM makes a stack for its bucket. moto forgets that stack's tags, without which SAM takes it for another's."""
+    """SAM makes a stack for its bucket. moto loses the tags of a stack that is made by a change set, and without them SAM
+    thinks that the stack is somebody else's."""
     boto3.client("cloudformation").create_stack(
         StackName="aws-sam-cli-managed-default", Tags=[{"Key": "ManagedStackSource", "Value": "AwsSamCli"}],
         TemplateBody='{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "sam"}}},'

@@ -1,5 +1,5 @@
-"""Fails where dist/ is not the release that it should be. With the template that the CDK's example makes of it: where
-that is another stack than template.yaml makes."""
+"""Checks the release in dist/. With the path of the template that the CDK's example makes of it, checks that this is the
+same stack as template.yaml's."""
 
 import hashlib
 import json

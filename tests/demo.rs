@@ -149,10 +149,10 @@ fn nothing_is_shown_as_a_blank() {
 #[test]
 fn what_is_no_json_shows_its_line_and_the_reason_beside_the_fallback() {
     let shown = in_one_line(&printed(&["-"], "{\n  \"Details\": oops\n}\n"));
-    assert!(shown.contains("is no JSON line 2, column 14: expected value"), "{shown}");
+    assert!(shown.contains("is not JSON line 2, column 14: expected value"), "{shown}");
     assert!(shown.contains("the line \"Details\": oops"), "{shown}");
     assert!(shown.contains("lookup_reason invalid_event"), "{shown}");
-    assert!(in_one_line(&printed(&["-"], "")).contains("is no JSON it is empty"));
+    assert!(in_one_line(&printed(&["-"], "")).contains("is not JSON it is empty"));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_batch_says_which_items_failed() {
     let shown = in_one_line(&EVENTS);
     let failed = "AWS gets batchItemFailures: 1 of 2 failed: 059f36b4-87a3-44ab-83d2-000000000002.";
     assert!(shown.contains(failed), "{}", *EVENTS);
-    assert!(shown.contains("AWS gets nothing failed: every item is done"), "{}", *EVENTS);
+    assert!(shown.contains("AWS gets nothing failed, all items are done"), "{}", *EVENTS);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(crate) fn in_words(source: Source, received: usize, answer: &Value) -> Strin
         Source::Stream => "Lambda sends everything from there on again",
     };
     match failed.as_slice() {
-        [] => "nothing failed: every item is done (batchItemFailures: [])".to_owned(),
+        [] => "nothing failed, all items are done (batchItemFailures: [])".to_owned(),
         // This is how a function fails all of them.
         failed if failed.contains(&"") => format!("batchItemFailures: all of {received} failed. {again}"),
         failed => format!("batchItemFailures: {} of {received} failed: {}. {again}", failed.len(), failed.join(", ")),

@@ -28,7 +28,7 @@ Without an EVENT it plays a day in a contact centre: what callers hear, which
 queue they get to, what agents see, what is saved, and the flat attributes
 ($.External) that Connect gets from each lookup and each save.
 
-An EVENT is a file with what the function is invoked with, or - for standard
+An EVENT is a JSON file, as Lambda hands it to the function, or - for standard
 input. For each one it shows what the API is asked and answers, what the
 function logs, and what the flow or the queue gets. The API knows the customer
 of the sample events in events/, and keeps what one event tells it for the next.

@@ -51,7 +51,7 @@ pub(crate) async fn play(bootstrap: &Path, events: &[Event], screen: Screen) -> 
     let mut stack = Stack::start(bootstrap, &[]).await;
     screen.title("Before the first event")?;
     show_customer(&jane(), screen)?;
-    screen.line("function has", "neither a table nor an outbox, and Contact Lens is off")?;
+    screen.line("function has", "no table, no outbox, and Contact Lens is off")?;
     for event in events {
         screen.title(&event.name)?;
         let (known, asked) = (stack.api.customers(), stack.api.received().len());
@@ -78,18 +78,18 @@ fn show_customer(customer: &Customer, screen: Screen) -> io::Result<()> {
     Ok(())
 }
 
-/// Shows why the function can't use an event: it is no JSON, or it is JSON and no event.
+/// Shows why the function can't use an event: it is not JSON, or it is JSON and no event.
 fn show_faults(event: &Event, outcome: &Outcome, screen: Screen) -> io::Result<()> {
     // A line break at the end is no line of its own.
     let payload = event.payload.trim_ascii_end();
     if payload.is_empty() {
-        return screen.line("is no JSON", "it is empty");
+        return screen.line("is not JSON", "it is empty");
     }
     if let Err(error) = serde_json::from_slice::<&RawValue>(payload) {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let reason = error.to_string();
         let reason = reason.strip_suffix(&place).unwrap_or(&reason);
-        screen.line("is no JSON", &format!("line {}, column {}: {reason}", error.line(), error.column()))?;
+        screen.line("is not JSON", &format!("line {}, column {}: {reason}", error.line(), error.column()))?;
         return screen.line("the line", &excerpt(payload, error.line(), error.column()));
     }
     let answer = answer(outcome);

@@ -55,7 +55,7 @@ impl Received {
                 let (customer, advice) = (text("/customer_ref"), text("/identity/recommendation"));
                 format!("customer {customer}, confidence {confidence:.1}, {advice}, open: {open}")
             }
-            (200, _) => format!("kept for customer {}", text("/customer_ref")),
+            (200, _) => format!("saved for customer {}", text("/customer_ref")),
             (401, _) => format!("the key is not {KEY}"),
             (404, _) => "the API has no such path".to_owned(),
             (409, _) => "this call_id was used before. To repeat the call, start this API again, or change \
