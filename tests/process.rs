@@ -1,6 +1,8 @@
 //! The process as Lambda runs it: unknown payloads, deadlines, log lines, and a start outside of Lambda.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -205,11 +207,7 @@ async fn the_end_of_the_environment_is_no_error() {
         for _ in 0..invocations {
             stack.invoke(&event("anonymous_caller")).await;
         }
-        while !stack.function.printed().contains("\"started\"") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        // The function asks for its next invocation.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        stack.function.waits().await;
         let (status, log) = stack.function.end_environment().await;
         assert!(status.success(), "{status}: {log}");
         let log = lines(&log);
@@ -231,18 +229,41 @@ async fn an_answer_that_can_not_be_handed_over_is_an_error() {
     assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"the Lambda Runtime API failed".into()));
 }
 
-#[test]
-fn a_runtime_api_that_was_never_there_is_an_error() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// Starts `bootstrap` with this address of the Runtime API, and returns its last line once it has ended.
+fn last_line_with(runtime_api: &str) -> Value {
     let lambda = [
-        ("AWS_LAMBDA_RUNTIME_API", nobody.to_string()),
-        ("AWS_LAMBDA_FUNCTION_NAME", "sticky-connect".to_owned()),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+        ("AWS_LAMBDA_RUNTIME_API", runtime_api),
+        ("AWS_LAMBDA_FUNCTION_NAME", "sticky-connect"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
     ];
     let output = Command::new(BOOTSTRAP).env_clear().envs(lambda).output().unwrap();
-    assert!(!output.status.success());
     let last = lines(&String::from_utf8(output.stdout).unwrap()).pop().unwrap();
-    assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"the Lambda Runtime API failed".into()));
-    assert!(last["detail"].as_str().unwrap().starts_with("Connection refused"), "{last}");
+    assert_eq!(output.status.success(), last["level"] == "INFO", "{last}");
+    last
+}
+
+#[test]
+fn a_runtime_api_that_was_never_there_is_an_error() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for address in [nobody.as_str(), "nobody.invalid:9001"] {
+        let last = last_line_with(address);
+        assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"the Lambda Runtime API failed".into()));
+    }
+}
+
+#[test]
+fn a_runtime_api_that_breaks_off_an_invocation_or_speaks_no_http_is_an_error_and_one_that_closes_is_not() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\nLambda-Runtime-Aws-Request-Id: 1\r\n\r\n{\"Details\":";
+    for (answer, level) in [(cut, "ERROR"), ("SSH-2.0-OpenSSH_9.2\r\n", "ERROR"), ("", "INFO")] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let mut connection = listener.accept().unwrap().0;
+            let _request = connection.read(&mut [0; 4096]).unwrap();
+            connection.write_all(answer.as_bytes()).unwrap();
+        });
+        assert_eq!(last_line_with(&address)["level"], level, "{answer}");
+        server.join().unwrap();
+    }
 }

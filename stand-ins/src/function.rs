@@ -102,6 +102,11 @@ impl Function {
         self.printed()
     }
 
+    /// Waits until it asks for the invocation after the last one.
+    pub async fn waits(&self) {
+        self.runtime_api.is_asked_for_the_next().await;
+    }
+
     /// Ends the Runtime API, as Lambda and AWS's emulator do with an environment. Returns how the process ended, and
     /// everything it has printed.
     pub async fn end_environment(self) -> (ExitStatus, String) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http::{Connection, Request, response};
@@ -28,6 +28,8 @@ pub enum Outcome {
 pub struct RuntimeApi {
     address: SocketAddr,
     waiting: mpsc::UnboundedSender<Invocation>,
+    invoked: AtomicU64,
+    asked: watch::Receiver<u64>,
     server: JoinHandle<()>,
 }
 
@@ -41,6 +43,7 @@ struct State {
     waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
     running: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
     counter: AtomicU64,
+    asked: watch::Sender<u64>,
 }
 
 impl RuntimeApi {
@@ -49,10 +52,12 @@ impl RuntimeApi {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (waiting, receiver) = mpsc::unbounded_channel();
+        let (asks, asked) = watch::channel(0);
         let state = Arc::new(State {
             waiting: tokio::sync::Mutex::new(receiver),
             running: Mutex::default(),
             counter: AtomicU64::new(0),
+            asked: asks,
         });
         let server = tokio::spawn(async move {
             // With the server its connections end too.
@@ -61,7 +66,7 @@ impl RuntimeApi {
                 connections.spawn(serve(stream, Arc::clone(&state)));
             }
         });
-        Self { address, waiting, server }
+        Self { address, waiting, invoked: AtomicU64::new(0), asked, server }
     }
 
     /// `host:port`, for `AWS_LAMBDA_RUNTIME_API`.
@@ -79,11 +84,18 @@ impl RuntimeApi {
     pub async fn invoke_until(&self, payload: impl Into<Vec<u8>>, timeout: Duration, deadline_ms: u128) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let invocation = Invocation { payload: payload.into(), deadline_ms, answer };
+        self.invoked.fetch_add(1, Ordering::Relaxed);
         self.waiting.send(invocation).expect("the server runs");
         match tokio::time::timeout(timeout, answered).await {
             Ok(outcome) => outcome.expect("the server runs"),
             Err(_) => Outcome::TimedOut,
         }
+    }
+
+    /// Waits until the function asks for the invocation after the last one.
+    pub async fn is_asked_for_the_next(&self) {
+        let invoked = self.invoked.load(Ordering::Relaxed);
+        self.asked.clone().wait_for(|asked| *asked > invoked).await.expect("the server runs");
     }
 }
 
@@ -118,6 +130,7 @@ async fn answer(request: Request, state: &State) -> Vec<u8> {
 }
 
 async fn next(state: &State) -> Vec<u8> {
+    state.asked.send_modify(|asked| *asked += 1);
     // Without a sender the stand-in ends, and its connections are closed without an answer.
     let Some(invocation) = state.waiting.lock().await.recv().await else { return std::future::pending().await };
     let id = format!("request-{}", state.counter.fetch_add(1, Ordering::Relaxed));
