@@ -36,6 +36,9 @@ def faults(page):
     text = page.read_text(encoding="utf-8")
     shell = script(text)
     checked = subprocess.run(SHELLCHECK, input=shell, text=True, capture_output=True, check=False)
+    # 1 is for findings; with anything else it has not checked.
+    if checked.returncode not in (0, 1):
+        sys.exit(f"shellcheck failed: {checked.stderr}")
     for complaint in checked.stdout.splitlines():
         _, line, _, what = complaint.split(":", 3)
         yield int(line), what.strip()

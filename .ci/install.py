@@ -1,5 +1,6 @@
 """Does what README.md says under "Install it", with the release in dist/, up to the change set of `sam deploy`: what
-comes after it needs an AWS account. In AWS's place is moto, at the address that is given."""
+comes after it needs an AWS account. In AWS's place is moto, at the address that is given. It takes values that AWS would
+refuse: tests/template has the patterns that parameters must match."""
 
 import os
 import re

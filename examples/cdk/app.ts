@@ -8,13 +8,14 @@ const release = process.env.RELEASE ?? "sticky-connect-0.1.0";
 
 const stack = new Stack(new App(), "CallerMemory");
 
-// The CDK puts the code into its own bucket.
+// The CDK puts the code into its own bucket. For x86_64 take the other file, and the parameter Architecture: "x86_64".
 const code = new Asset(stack, "Code", { path: `${release}/${release.split("/").pop()}-arm64.zip` });
 
 const memory = new CfnInclude(stack, "StickyConnect", {
   templateFile: `${release}/template-s3.yaml`,
   parameters: {
     CodeBucket: code.s3BucketName,
+    // Your own:
     ApiKeySecretArn: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sticky-calls-key-AbCdEf",
     ConnectInstanceArn: "arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555",
   },
