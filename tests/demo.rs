@@ -8,14 +8,15 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stand_ins::build;
 use stand_ins::events::event;
 use stand_ins::function::Function;
 use stand_ins::sticky_calls::{KEY, PORT};
 use sticky_connect::vocabulary::{IdentifyAttribute, SaveAttribute, Setting};
-use tokio::io::{AsyncBufReadExt, BufReader as AsyncBufReader};
-use tokio::process::Command as AsyncCommand;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdout, Command as AsyncCommand};
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 
@@ -58,6 +59,18 @@ fn printed(arguments: &[&str], input: &str) -> String {
     let output = demo(arguments, input);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Writes a file for the demo, and returns its path.
+fn file(name: &str, contents: impl AsRef<[u8]>) -> String {
+    let path = format!("{FILES}/{name}");
+    std::fs::write(&path, contents).unwrap();
+    path
+}
+
+/// What the demo prints about these files, in one line.
+fn shown(files: &[String]) -> String {
+    in_one_line(&printed(&files.iter().map(String::as_str).collect::<Vec<_>>(), ""))
 }
 
 /// The same in one line, because long texts are wrapped.
@@ -157,19 +170,81 @@ fn what_is_no_json_shows_its_line_and_the_reason_beside_the_fallback() {
 
 #[test]
 fn what_is_json_and_no_event_shows_the_reason() {
+    // The function reads JSON that is too much for a `serde_json::Value`.
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let events = [
         ("[]", "it is an array"),
+        (&deep, "it is an array"),
+        ("{\"Details\":{\"ContactData\":7,\"note\":\"\\ud83d\"}}", "Details.ContactData is a number"),
+        ("{\"Details\":{\"ContactData\":7,\"huge\":1e999}}", "Details.ContactData is a number"),
         ("{}", "it has no Details.ContactData"),
         ("{\"Details\":{\"ContactData\":7}}", "Details.ContactData is a number"),
         ("{\"Details\":{\"ContactData\":{}}}", "Details.ContactData has neither an InitialContactId"),
-        ("{\"Records\":[]}", "its Records"),
+        ("{\"Records\":null}", "it has no Details.ContactData"),
+        ("{\"Records\":[]}", "Records is empty"),
+        ("{\"Records\":\"x\"}", "Records is a text"),
+        ("{\"Records\":{}}", "Records is an object"),
+        ("{\"Records\":[{\"eventSource\":\"aws:sqs\"},7]}", "Records.1 is a number"),
+        ("{\"Records\":[{\"eventSource\":\"aws:s3\"}]}", "its Records do not all come from aws:sqs"),
     ];
-    let files: Vec<_> = (1..=events.len()).map(|number| format!("{FILES}/no_event_{number}.json")).collect();
-    files.iter().zip(events).for_each(|(file, (text, _))| std::fs::write(file, text).unwrap());
-    let files: Vec<_> = files.iter().map(String::as_str).collect();
-    let shown = in_one_line(&printed(&files, ""));
+    let files = events.iter().enumerate().map(|(number, (text, _))| file(&format!("no_event_{number}.json"), text));
+    let shown = shown(&files.collect::<Vec<_>>());
+    // One after the other: each is about its own file.
+    let mut reasons = shown.split("is no event ").skip(1);
     for (text, reason) in events {
-        assert!(shown.contains(&format!("is no event {reason}")), "{text}: {shown}");
+        let said = reasons.next().unwrap_or_default();
+        assert!(said.starts_with(reason), "{text}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_says_how_to_save_it() {
+    let utf_16 = |text: &str| text.encode_utf16().collect::<Vec<_>>();
+    let little = |text: &str| utf_16(text).iter().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<_>>();
+    let big = |text: &str| utf_16(text).iter().flat_map(|unit| unit.to_be_bytes()).collect::<Vec<_>>();
+    let mark = "it begins with a byte order mark: save it as UTF-8 without one";
+    let mark_16 = "it begins with a byte order mark of UTF-16: save it as UTF-8 without one";
+    let encodings = [
+        ("\u{feff}{}".into(), mark),
+        (little("\u{feff}{}\r\n"), mark_16),
+        (big("\u{feff}{}\r\n"), mark_16),
+        (little("{}"), "it is UTF-16: save it as UTF-8"),
+        (big("{}"), "it is UTF-16: save it as UTF-8"),
+    ];
+    let files = encodings.iter().enumerate().map(|(number, (bytes, _))| file(&format!("encoding_{number}"), bytes));
+    let shown = shown(&files.collect::<Vec<_>>());
+    let mut reasons = shown.split("is not JSON ").skip(1);
+    for (bytes, reason) in encodings {
+        let said = reasons.next().unwrap_or_default();
+        assert!(said.starts_with(&format!("{reason} API is not asked")), "{bytes:?}: {said}");
+    }
+}
+
+#[test]
+fn what_can_not_be_printed_is_replaced_and_never_a_blank() {
+    let contact = json!({"ContactId": "\u{1b}", "CustomerEndpoint": {"Address": "+12025550142"}});
+    let flow_event = json!({"Details": {"ContactData": contact, "Parameters": {"customer_id": "\u{1b}[1m"}}});
+    let item = json!({"eventSource": "aws:sqs", "messageId": "\u{1b}", "body": ""});
+    let files = [
+        file("binary", b"\x01\x1b\x1b\n\x7fELF\0"),
+        file("invisible", "\u{200b}\n"),
+        file("escape\u{1b}[31m\n", flow_event.to_string()),
+        file("unprintable_id", json!({"Records": [item]}).to_string()),
+    ];
+    // Wide enough for a table in two columns.
+    let output = program("examples/phone_call").args(files).env("COLUMNS", "100").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains(|character: char| character.is_control() && character != '\n'), "{text:?}");
+    let shown = in_one_line(&text);
+    for part in [
+        "the line \u{fffd}\u{fffd}\u{fffd} API",
+        "the line is blank API",
+        "escape\u{fffd}[31m API is asked",
+        "customer_id \u{fffd}[1m API answers",
+        "match_found false call_id \u{fffd} ",
+        "1 of 1 failed: \u{fffd}.",
+    ] {
+        assert!(shown.contains(part), "{part}: {text}");
     }
 }
 
@@ -179,6 +254,62 @@ fn a_batch_says_which_items_failed() {
     let failed = "AWS gets batchItemFailures: 1 of 2 failed: 059f36b4-87a3-44ab-83d2-000000000002.";
     assert!(shown.contains(failed), "{}", *EVENTS);
     assert!(shown.contains("AWS gets nothing failed, all items are done"), "{}", *EVENTS);
+}
+
+#[test]
+fn a_batch_is_counted_however_deep_an_item_is() {
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let record = format!("{{\"eventSource\":\"aws:sqs\",\"messageId\":\"m1\",\"body\":\"\",\"deep\":{deep}}}");
+    let shown = shown(&[file("deep_batch.json", format!("{{\"Records\":[{record}]}}"))]);
+    assert!(shown.contains("1 of 1 failed: m1. The queue delivers it again"), "{shown}");
+}
+
+// Other systems refuse such a name.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_not_utf_8_is_read_all_the_same() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let path = Path::new(FILES).join(OsStr::from_bytes(b"na\xefve.json"));
+    std::fs::write(&path, "[]").unwrap();
+    let output = program("examples/phone_call").arg(&path).output().unwrap();
+    let shown = in_one_line(&String::from_utf8(output.stdout).unwrap());
+    assert!(output.status.success() && shown.contains("na\u{fffd}ve.json is no event it is an array"), "{shown}");
+    for path in ["examples/phone_call", "sticky-calls"] {
+        let output = program(path).arg(OsStr::from_bytes(b"--\xef\x1b")).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{path}");
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with("unknown option --\u{fffd}\u{fffd}\n"), "{path}");
+    }
+}
+
+#[test]
+fn two_dashes_end_the_options() {
+    assert!(printed(&["--"], "").starts_with("\nSomebody calls for the first time"));
+    assert!(printed(&["--", "-"], "[]").contains("standard input"));
+    let output = demo(&["events/save.json", "--", "--help"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("cannot read --help: "));
+    assert!(printed(&["--help", "--", "x"], "").starts_with("Shows what"));
+}
+
+// Only Linux has such a file.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_says_what_could_not_be_written() {
+    let runs = [
+        ("examples/phone_call", "--help"),
+        ("examples/phone_call", "-"),
+        ("sticky-calls", "-h"),
+        ("sticky-calls", "--"),
+    ];
+    for (path, argument) in runs {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = program(path).arg(argument).stdin(Stdio::null()).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{path} {argument}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("cannot write to standard output: No space left"), "{path} {argument}: {said}");
+    }
 }
 
 #[test]
@@ -234,24 +365,65 @@ fn env_json_is_for_the_api_stand_in_and_for_settings_that_exist() {
     assert!(String::from_utf8(help.stdout).unwrap().contains(&format!("[default: {PORT}]")));
 }
 
+/// The API stand-in as a process.
+struct ApiStandIn {
+    lines: Lines<AsyncBufReader<ChildStdout>>,
+    url: String,
+    _process: Child,
+}
+
+impl ApiStandIn {
+    /// Starts it, and reads up to the place where requests are shown.
+    async fn start() -> Self {
+        let mut process =
+            AsyncCommand::from(program("sticky-calls")).args(["--port", "0"]).kill_on_drop(true).spawn().unwrap();
+        let lines = AsyncBufReader::new(process.stdout.take().unwrap()).lines();
+        let mut api = Self { lines, url: String::new(), _process: process };
+        api.url = api.line().await.split_whitespace().last().unwrap().to_owned();
+        while !api.line().await.starts_with("env.json is for port") {}
+        assert_eq!(api.line().await, "");
+        api
+    }
+
+    async fn line(&mut self) -> String {
+        tokio::time::timeout(Duration::from_secs(5), self.lines.next_line()).await.unwrap().unwrap().unwrap()
+    }
+
+    /// Sends a request, and waits for the answer.
+    async fn ask(&self, path: &str, body: &str) {
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {}", body.len());
+        stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        assert!(stream.read(&mut [0; 100]).await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn each_request_to_the_api_stand_in_is_one_line_that_leaves_the_terminal_as_it_is() {
+    let mut api = ApiStandIn::start().await;
+    let hints = json!({"ani": "+12025550111\u{1b}[2J", "external_ids": {"a\r\nb": "\u{9b}31m"}});
+    let lookup = json!({"call_id": "one\u{1b}]0;title\u{7}\nPOST", "identity_hints": hints});
+    api.ask("/v1/calls/start", &lookup.to_string()).await;
+    api.ask("/v1/\u{9b}31m", &json!({"call_id": "\u{1b}"}).to_string()).await;
+    let summary = json!({"call_id": "two", "intent": "a\u{2028}b", "variables": {"last_issue": "x\r\ny\0"}});
+    api.ask("/v1/calls/end", &summary.to_string()).await;
+    let [lookup, unknown, save] = [api.line().await, api.line().await, api.line().await];
+    assert!(lookup.contains("call one\u{fffd}]0;title\u{fffd} POST") && lookup.contains("→  200: "), "{lookup:?}");
+    assert!(unknown.starts_with("POST /v1/\u{fffd}31m  call \u{fffd}  →  404: "), "{unknown:?}");
+    assert!(save.contains("“x  y\u{fffd}”  →  "), "{save:?}");
+    let is_unfit = |character: char| character.is_control() || character == '\u{2028}';
+    assert!(![lookup, unknown, save].concat().contains(is_unfit));
+}
+
 #[tokio::test]
 async fn the_api_stand_in_serves_a_function_and_says_what_it_answers() {
-    let mut child =
-        AsyncCommand::from(program("sticky-calls")).args(["--port", "0"]).kill_on_drop(true).spawn().unwrap();
-    let mut lines = AsyncBufReader::new(child.stdout.take().unwrap()).lines();
-    let first = lines.next_line().await.unwrap().unwrap();
-    let url = first.split_whitespace().last().unwrap();
-    let variables = [("STICKY_CALLS_API_URL", url), ("STICKY_CALLS_API_KEY", KEY)];
+    let mut api = ApiStandIn::start().await;
+    let variables = [("STICKY_CALLS_API_URL", api.url.as_str()), ("STICKY_CALLS_API_KEY", KEY)];
     let mut function = Function::start(BOOTSTRAP, &variables).await;
     assert_eq!(function.invoke(&event("returning_caller")).await["lookup_status"], "matched");
     assert_eq!(function.invoke(&event("returning_caller")).await["lookup_reason"], "conflict");
     assert_eq!(function.invoke(&event("save")).await["save_status"], "saved");
-    let mut requests = Vec::new();
-    while requests.len() < 3 {
-        let line = tokio::time::timeout(Duration::from_secs(5), lines.next_line()).await.unwrap().unwrap().unwrap();
-        requests.extend(Some(line).filter(|line| line.starts_with("POST ")));
-    }
-    let [matched, conflict, saved] = requests.try_into().unwrap();
+    let [matched, conflict, saved] = [api.line().await, api.line().await, api.line().await];
     assert!(matched.contains("/v1/calls/start") && matched.contains("200: customer"), "{matched}");
     assert!(conflict.contains("409: this call_id was used before"), "{conflict}");
     assert!(saved.contains("/v1/calls/end") && saved.contains("technical_support is resolved"), "{saved}");
@@ -269,6 +441,7 @@ fn the_api_stand_in_says_what_it_can_not_do() {
         (&["--colour"][..], "unknown option --colour\n"),
         (&["--port", "x"], "\"x\" is no port\n"),
         (&["--host"], "\"\" is no IP address\n"),
+        (&["--", "--help"], "unknown argument \"--help\"\n"),
     ] {
         let output = program("sticky-calls").args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2));

@@ -13,10 +13,11 @@ mod own_events;
 mod screen;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use screen::Screen;
+use screen::{Screen, one_line, print};
 use stand_ins::build;
 
 const USAGE: &str = "\
@@ -34,6 +35,7 @@ function logs, and what the flow or the queue gets. The API knows the customer
 of the sample events in events/, and keeps what one event tells it for the next.
 
   -h, --help   this text
+  --           ends the options: each name after it is an EVENT
 
 Examples:
 
@@ -50,17 +52,18 @@ colours off.
 enum Request {
     Help,
     Day,
-    Events(Vec<String>),
-    Unknown(String),
+    Events(Vec<OsString>),
+    Unknown(OsString),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let result = match requested(std::env::args().skip(1)) {
-        Request::Help => write!(io::stdout(), "{USAGE}").map_err(Into::into),
+    let result = match requested(std::env::args_os().skip(1)) {
+        Request::Help => print(USAGE.trim_end()).map_err(Into::into),
         Request::Day => play_day().await,
         Request::Events(names) => play_events(&names).await,
         Request::Unknown(option) => {
+            let option = one_line(&option.to_string_lossy());
             let _ = write!(io::stderr(), "unknown option {option}\n\n{USAGE}");
             return ExitCode::from(2);
         }
@@ -74,16 +77,19 @@ async fn main() -> ExitCode {
     }
 }
 
-fn requested(arguments: impl Iterator<Item = String>) -> Request {
-    let arguments: Vec<_> = arguments.collect();
+fn requested(arguments: impl Iterator<Item = OsString>) -> Request {
+    let mut arguments: Vec<_> = arguments.collect();
+    let options = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let names = arguments.split_off(options);
     if arguments.iter().any(|argument| argument == "-h" || argument == "--help") {
         return Request::Help;
     }
-    match arguments.iter().find(|argument| argument.starts_with('-') && *argument != "-") {
-        Some(option) => Request::Unknown(option.clone()),
-        None if arguments.is_empty() => Request::Day,
-        None => Request::Events(arguments),
+    let is_option = |argument: &&OsString| argument.as_encoded_bytes().starts_with(b"-") && *argument != "-";
+    if let Some(option) = arguments.iter().find(is_option) {
+        return Request::Unknown(option.clone());
     }
+    arguments.extend(names.into_iter().skip(1));
+    if arguments.is_empty() { Request::Day } else { Request::Events(arguments) }
 }
 
 /// Nobody reads on, as after `| head`. That is no failure.
@@ -101,7 +107,7 @@ async fn play_day() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn play_events(names: &[String]) -> Result<(), Box<dyn Error>> {
+async fn play_events(names: &[OsString]) -> Result<(), Box<dyn Error>> {
     let screen = Screen::of_this_terminal();
     // Before anything is built or played: a wrong name shows at once.
     let events = names.iter().map(|name| own_events::Event::read(name)).collect::<Result<Vec<_>, _>>()?;

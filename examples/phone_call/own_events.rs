@@ -2,6 +2,7 @@
 //! function logs, and what it answers.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use stand_ins::function::{Function, LAMBDA_TIMEOUT};
 use stand_ins::runtime_api::Outcome;
 use stand_ins::stack::{Stack, jane};
 use stand_ins::sticky_calls::Customer;
+use sticky_connect::json::Object;
 use sticky_connect::vocabulary::Reason;
 
 use crate::answer::{Source, attributes, in_words, kind, leaves};
-use crate::screen::Screen;
+use crate::screen::{Screen, is_blank, one_line};
 
 /// How long the log's last line may take to get here.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,18 +34,25 @@ impl Event {
     /// # Errors
     ///
     /// Fails with the file's name if it can't be read.
-    pub(crate) fn read(name: &str) -> Result<Self, String> {
-        let read = || match name {
-            "-" => {
-                let mut payload = Vec::new();
-                io::stdin().read_to_end(&mut payload).map(|_length| payload)
-            }
-            file => std::fs::read(file),
-        };
-        let payload = read().map_err(|error| format!("cannot read {name}: {error}"))?;
-        let name = if name == "-" { "standard input" } else { name };
-        Ok(Self { name: name.to_owned(), payload })
+    pub(crate) fn read(name: &OsStr) -> Result<Self, String> {
+        let is_stdin = name == "-";
+        let read = if is_stdin { read_stdin() } else { std::fs::read(name) };
+        let name = if is_stdin { "standard input".to_owned() } else { one_line(&name.to_string_lossy()) };
+        let payload = read.map_err(|error| format!("cannot read {name}: {error}"))?;
+        Ok(Self { name, payload })
     }
+
+    /// The JSON value that it is. It is read as the function reads it: unlike a [`Value`], it may be of any depth.
+    fn json(&self) -> serde_json::Result<&str> {
+        // A line break at the end is no line of its own.
+        serde_json::from_slice::<&RawValue>(self.payload.trim_ascii_end()).map(RawValue::get)
+    }
+}
+
+fn read_stdin() -> io::Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    io::stdin().read_to_end(&mut payload)?;
+    Ok(payload)
 }
 
 /// Invokes the function with these events, one after the other.
@@ -80,24 +89,40 @@ fn show_customer(customer: &Customer, screen: Screen) -> io::Result<()> {
 
 /// Shows why the function can't use an event: it is not JSON, or it is JSON and no event.
 fn show_faults(event: &Event, outcome: &Outcome, screen: Screen) -> io::Result<()> {
-    // A line break at the end is no line of its own.
-    let payload = event.payload.trim_ascii_end();
-    if payload.is_empty() {
-        return screen.line("is not JSON", "it is empty");
+    if let Some(reason) = why_it_can_not_be_json(&event.payload) {
+        return screen.line("is not JSON", reason);
     }
-    if let Err(error) = serde_json::from_slice::<&RawValue>(payload) {
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let reason = error.to_string();
-        let reason = reason.strip_suffix(&place).unwrap_or(&reason);
-        screen.line("is not JSON", &format!("line {}, column {}: {reason}", error.line(), error.column()))?;
-        return screen.line("the line", &excerpt(payload, error.line(), error.column()));
+    match event.json() {
+        Err(error) => show_syntax_error(event, &error, screen),
+        Ok(json) if is_unusable(outcome) => screen.line("is no event", &why_it_is_no_event(json)),
+        Ok(_) => Ok(()),
     }
+}
+
+/// Why a file can't be JSON, if its first bytes tell. `>` in Windows PowerShell writes UTF-16 with a byte order mark.
+fn why_it_can_not_be_json(payload: &[u8]) -> Option<&'static str> {
+    match payload {
+        payload if payload.trim_ascii().is_empty() => Some("it is empty"),
+        [0xef, 0xbb, 0xbf, ..] => Some("it begins with a byte order mark: save it as UTF-8 without one"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Some("it begins with a byte order mark of UTF-16: save it as UTF-8 without one")
+        }
+        [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..] => Some("it is UTF-16: save it as UTF-8"),
+        _ => None,
+    }
+}
+
+fn show_syntax_error(event: &Event, error: &serde_json::Error, screen: Screen) -> io::Result<()> {
+    let (line, column) = (error.line(), error.column());
+    let reason = error.to_string();
+    let reason = reason.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&reason);
+    screen.line("is not JSON", &format!("line {line}, column {column}: {reason}"))?;
+    screen.line("the line", &excerpt(&event.payload, line, column))
+}
+
+fn is_unusable(outcome: &Outcome) -> bool {
     let answer = answer(outcome);
-    let is_unusable = ["lookup_reason", "error"].iter().any(|name| answer[name] == Reason::InvalidEvent.as_str());
-    match serde_json::from_slice(payload) {
-        Ok(event) if is_unusable => screen.line("is no event", &why_it_is_no_event(&event)),
-        _ => Ok(()),
-    }
+    ["lookup_reason", "error"].iter().any(|name| answer[name] == Reason::InvalidEvent.as_str())
 }
 
 /// What stands around a column of a line. Both count from 1, as in the errors of `serde_json`.
@@ -110,35 +135,58 @@ fn excerpt(payload: &[u8], line: usize, column: usize) -> String {
     let end = line.len().min(begin + 2 * AROUND);
     let before = if begin > 0 { "…" } else { "" };
     let after = if end < line.len() { "…" } else { "" };
-    let shown: String = line[begin..end].iter().collect();
-    if shown.trim().is_empty() { "is empty".to_owned() } else { format!("{before}{shown}{after}") }
+    let shown = one_line(&line[begin..end].iter().collect::<String>());
+    if is_blank(&shown) { "is blank".to_owned() } else { format!("{before}{shown}{after}") }
 }
 
 /// Why the function answers `invalid_event`.
-fn why_it_is_no_event(event: &Value) -> String {
-    let contact = &event["Details"]["ContactData"];
-    if contact.is_object() {
-        "Details.ContactData has neither an InitialContactId nor a ContactId, and no parameter call_id is set"
-            .to_owned()
-    } else if !event.is_object() {
-        format!("it is {}, and an event is an object", type_of(event))
-    } else if !contact.is_null() {
-        format!("Details.ContactData is {}, and in a flow's event it is an object", type_of(contact))
-    } else if !event["Records"].is_null() {
-        "its Records do not all come from aws:sqs, nor all from aws:kinesis, by their eventSource".to_owned()
-    } else {
-        "it has no Details.ContactData, which a flow sends, and no Records, which a queue or a stream sends".to_owned()
+fn why_it_is_no_event(json: &str) -> String {
+    let Some(event) = Object::parse(json) else {
+        return format!("it is {}, and an event is an object", type_of(json));
+    };
+    let details = event.object("Details").unwrap_or_default();
+    match (present(&details, "ContactData"), present(&event, "Records")) {
+        (Some(contact), _) if contact.starts_with('{') => {
+            "Details.ContactData has neither an InitialContactId nor a ContactId, and no parameter call_id is set"
+                .to_owned()
+        }
+        (Some(contact), _) => {
+            format!("Details.ContactData is {}, and in a flow's event it is an object", type_of(contact))
+        }
+        (None, Some(records)) => why_it_is_no_batch(records, &event.array("Records")),
+        (None, None) => {
+            "it has no Details.ContactData, which a flow sends, and no Records, which a queue or a stream sends"
+                .to_owned()
+        }
     }
 }
 
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+/// Why no handler takes a batch. `json` is all its records.
+fn why_it_is_no_batch(json: &str, records: &[&RawValue]) -> String {
+    let mut types = records.iter().map(|record| type_of(record.get())).enumerate();
+    let odd = types.find(|(_, its_type)| *its_type != "an object");
+    match odd {
+        _ if !json.starts_with('[') => format!("Records is {}, and in a batch it is an array", type_of(json)),
+        _ if records.is_empty() => "Records is empty, and a batch has at least one record".to_owned(),
+        Some((number, its_type)) => format!("Records.{number} is {its_type}, and a record is an object"),
+        None => "its Records do not all come from aws:sqs, nor all from aws:kinesis, by their eventSource".to_owned(),
+    }
+}
+
+/// The value at a key, unless it is `null`.
+fn present<'a>(object: &Object<'a>, key: &str) -> Option<&'a str> {
+    object.raw(key).filter(|json| *json != "null")
+}
+
+/// What a JSON value is: its first character tells.
+fn type_of(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a text",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
     }
 }
 
@@ -193,11 +241,12 @@ fn show_outcome(event: &Event, outcome: &Outcome, screen: Screen) -> io::Result<
         Outcome::TimedOut => return screen.line("it fails", "no answer before Lambda's time-out"),
     };
     if answer["batchItemFailures"].is_array() {
-        let event: Value = serde_json::from_slice(&event.payload).unwrap_or_default();
-        let received = event["Records"].as_array().map(Vec::len).unwrap_or_default();
-        let is_a_queue = event.pointer("/Records/0/eventSource").is_some_and(|source| source == "aws:sqs");
-        let source = if is_a_queue { Source::Queue } else { Source::Stream };
-        return screen.line("AWS gets", &in_words(source, received, &answer));
+        let event = event.json().ok().and_then(Object::parse).unwrap_or_default();
+        let records = event.objects("Records");
+        // They all have the same source, else the answer would be another.
+        let source = records.first().and_then(|record| record.text("eventSource"));
+        let source = if source.as_deref() == Some("aws:sqs") { Source::Queue } else { Source::Stream };
+        return screen.line("AWS gets", &in_words(source, records.len(), &answer));
     }
     screen.line("the flow gets", &format!("the answer of {}, which it reads as $.External:", kind(&answer)))?;
     screen.table(&attributes(&answer))

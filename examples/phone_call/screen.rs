@@ -50,7 +50,8 @@ impl Screen {
 
     /// Begins something new.
     pub(crate) fn title(self, text: &str) -> io::Result<()> {
-        let lines = textwrap::wrap(text, self.options());
+        let text = one_line(text);
+        let lines = textwrap::wrap(&text, self.options());
         let lines: Vec<_> = lines.iter().map(|line| self.paint(Colour::Bold, line)).collect();
         print(&format!("\n{}\n", lines.join("\n")))
     }
@@ -67,12 +68,15 @@ impl Screen {
 
     /// Who does something, and what.
     pub(crate) fn line(self, who: &str, what: &str) -> io::Result<()> {
+        let what = if is_blank(what) { "nothing" } else { what };
         self.hanging(&format!("  {who:>NAMES$}  "), Colour::Cyan, what)
     }
 
     /// Names and values: short values in two columns, then the long ones, and at last the names of the empty ones.
     pub(crate) fn table(self, rows: &[(String, String)]) -> io::Result<()> {
-        let (filled, empty): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, value)| !value.trim().is_empty());
+        // Before anything is measured: what can't be printed has no width.
+        let rows: Vec<_> = rows.iter().map(|(name, value)| (one_line(name), one_line(value))).collect();
+        let (empty, filled): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, value)| is_blank(value));
         let (short, long): (Vec<_>, Vec<_>) = filled.into_iter().partition(|(_, value)| display_width(value) <= SHORT);
         let names_of = |rows: &[&(String, String)]| rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         // Both parts begin their values in the same column, unless that leaves little room for the long ones.
@@ -115,8 +119,7 @@ impl Screen {
 
     /// A text that begins after `begin`, and goes on below its own beginning.
     fn hanging(self, begin: &str, colour: Colour, text: &str) -> io::Result<()> {
-        // A text of a caller must not change the terminal.
-        let text = text.replace(char::is_control, " ");
+        let text = one_line(text);
         let indent = display_width(begin);
         let rest = if begin.starts_with(BAR) { format!("{BAR:indent$}") } else { " ".repeat(indent) };
         // In a narrow terminal the text goes below what it belongs to.
@@ -140,6 +143,23 @@ impl Screen {
     }
 }
 
-fn print(text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
+/// A text of others, made fit for a line: it must not change the terminal, and nothing in it may vanish. Line breaks
+/// become spaces, other control characters U+FFFD.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace(char::is_whitespace, " ").replace(char::is_control, "\u{fffd}")
+}
+
+/// Whether nobody can see anything of a text.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.split_whitespace().all(|word| display_width(word) == 0)
+}
+
+/// Prints to standard output.
+///
+/// # Errors
+///
+/// Fails with an error of the same kind, which says what could not be written.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}"));
+    writeln!(io::stdout(), "{text}").map_err(failed)
 }

@@ -27,7 +27,9 @@ if it listens on all addresses. Then so does everybody in your network:
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let address = match parse(std::env::args().skip(1)) {
+    // A port or an address that is not UTF-8 is none anyway.
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let address = match parse(arguments) {
         Ok(Some(address)) => address,
         Ok(None) => return ended(write!(io::stdout(), "{USAGE}")),
         Err(what) => {
@@ -60,7 +62,11 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<SocketAdd
                 let parsed: IpAddr = host.parse().map_err(|_| format!("{host:?} is no IP address"))?;
                 address.set_ip(parsed);
             }
-            other => return Err(format!("unknown option {other}")),
+            "--" => {
+                let rest = arguments.next();
+                return rest.map_or(Ok(Some(address)), |other| Err(format!("unknown argument {other:?}")));
+            }
+            other => return Err(format!("unknown option {}", other.replace(char::is_control, "\u{fffd}"))),
         }
     }
     Ok(Some(address))
@@ -81,7 +87,7 @@ async fn serve(api: &StickyCalls, asked_for: SocketAddr) -> io::Result<()> {
     }
     writeln!(out, "{}", next_step(asked_for.ip(), api.port()))?;
     while let Some(request) = requests.recv().await {
-        writeln!(out, "{} {}  {}  →  {}", request.method, request.path, request.asked(), request.answered())?;
+        writeln!(out, "{}", request.in_one_line())?;
     }
     Ok(())
 }
@@ -106,11 +112,11 @@ fn next_step(host: IpAddr, port: u16) -> String {
     )
 }
 
-/// A closed pipe is no failure: nobody wants to read on.
+/// How it ends once it can't write any more. A closed pipe is no failure: nobody wants to read on.
 fn ended(result: io::Result<()>) -> ExitCode {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let _ = writeln!(io::stderr(), "{error}");
+            let _ = writeln!(io::stderr(), "cannot write to standard output: {error}");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

@@ -26,6 +26,13 @@ impl Customer {
 }
 
 impl Received {
+    /// The request and its answer in one line, whatever was asked: a text of others must not change the terminal. Line
+    /// breaks become spaces, other control characters U+FFFD.
+    pub fn in_one_line(&self) -> String {
+        let line = format!("{} {}  {}  →  {}", self.method, self.path, self.asked(), self.answered());
+        line.replace(char::is_whitespace, " ").replace(char::is_control, "\u{fffd}")
+    }
+
     /// What was asked: the call, who it is about, and what to keep.
     pub fn asked(&self) -> String {
         let text = |path: &str| self.body.pointer(path).and_then(Value::as_str);
