@@ -219,13 +219,13 @@ def compare(baseline: dict[str, int], now: dict[str, int]) -> tuple[list[str], l
     """A table of all paths, and what is wrong with them."""
     rows, wrong = [f"{'':36} {'baseline':>12} {'now':>12} {'change':>9}"], []
     for name in [*baseline, *(name for name in now if name not in baseline)]:
-        before, after = baseline.get(name), now.get(name)
-        if before is None:
+        if name not in baseline:
             wrong.append(f"{name}: not in the baseline")
             continue
-        if after is None:
+        if name not in now:
             wrong.append(f"{name}: not counted any more")
             continue
+        before, after = baseline[name], now[name]
         percent = 100 * (after - before) / before
         rows.append(f"{name:36} {before:>12,} {after:>12,} {percent:>+7.1f} %")
         if percent > TOLERANCE:

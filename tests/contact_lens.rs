@@ -163,7 +163,7 @@ async fn the_summary_is_the_words_of_a_call_about_which_nobody_typed_anything() 
     });
     assert_eq!(world.stack.api.ended(), [end]);
     assert!(!world.table().await.contains("4111"));
-    // The same record and the same summary come again.
+    // The stream delivers the same record and the same summary a second time.
     world.comes(&[silent(), summary()]).await;
     world.comes(&[summary()]).await;
     assert_eq!(world.stack.api.received().len(), 1);

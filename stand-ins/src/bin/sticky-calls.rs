@@ -27,7 +27,7 @@ if it listens on all addresses. Then so does everybody in your network:
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    // A port or an address that is not UTF-8 is none anyway.
+    // No port and no address has a byte that is not UTF-8, so replacing such bytes loses nothing.
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let address = match parse(arguments) {
         Ok(Some(address)) => address,

@@ -37,7 +37,7 @@ impl Recipe {
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If no recipe has it.
     pub fn with(flow: &str) -> &'static Self {
         let recipe = RECIPES.iter().find(|recipe| recipe.flows.contains(&flow));
         recipe.unwrap_or_else(|| panic!("no recipe has a flow {flow}"))
